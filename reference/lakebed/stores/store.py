@@ -1,0 +1,70 @@
+"""What the format asks of a place that keeps objects [store.contract]: floor 4, the only I/O.
+
+Keys are the relative paths of the tree with `/`. Objects are immutable, but for hints. Every failure is an error of
+this project: `E_OBJECT_MISSING` (NotFound is for the layers above to say), `E_STORE`, `E_STORE_EXCLUSIVE`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol
+
+
+class Entry(NamedTuple):
+    """One listed object: its key, its length in bytes, its age mark (seconds since the epoch)."""
+
+    key: str
+    size: int
+    modified: float
+
+
+class ObjectExists(Exception):
+    """`put_new` met an object at that key: read it back and compare (E_CONFLICT is decided above)."""
+
+
+class Spool(Protocol):
+    """A chunk being written whose name is not known yet; memory stays bounded."""
+
+    def write(self, data: bytes | memoryview) -> None: ...
+
+    def finish(self, key: str) -> None:
+        """Make the bytes durable under ``key``, replacing what is there (equal names are equal bytes)."""
+
+    def discard(self) -> None: ...
+
+
+class Store(Protocol):
+    """All methods may be called from several threads."""
+
+    url: str
+    writable: bool
+
+    def get(self, key: str, *, limit: int | None = None) -> bytes | None:
+        """The whole object, or None when absent. Longer than ``limit`` bytes: E_JSON_LIMIT, nothing allocated."""
+
+    def exists(self, key: str) -> bool: ...
+
+    def size(self, key: str) -> int | None: ...
+
+    def ranges(self, key: str, spans: Sequence[tuple[int, int]]) -> list[memoryview | bytes]:
+        """Bytes of (offset, length) spans, in order; coalesced and fetched concurrently where that pays.
+
+        Empty spans give b"" without a request. Absent: E_OBJECT_MISSING. Short: E_TRUNCATED.
+        """
+
+    def view(self, key: str) -> memoryview | None:
+        """A mapping of the whole object where that is cheap (local files, memory), else None. E_OBJECT_MISSING."""
+
+    def put(self, key: str, data: bytes) -> None:
+        """Write durably, replacing."""
+
+    def put_new(self, key: str, data: bytes) -> None:
+        """Create durably only if absent, atomically; else ObjectExists. Unknown outcome: E_COMMIT_UNKNOWN."""
+
+    def spool(self) -> Spool: ...
+
+    def list(self, prefix: str) -> Iterator[Entry] | None:
+        """Every object whose key begins with ``prefix``, in key order; None where the store cannot list."""
+
+    def delete(self, key: str) -> None:
+        """Absent is fine."""
