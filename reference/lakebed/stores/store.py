@@ -6,8 +6,49 @@ this project: `E_OBJECT_MISSING` (NotFound is for the layers above to say), `E_S
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
+
+from ..errors import LakebedError, error
+
+KEY = re.compile(r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]+(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._-]+)*")
+
+
+def check_key(key: str) -> str:
+    """``key`` if it is one that the tree can hold, else E_ARGUMENT [store.key].
+
+    Segments of letters, digits, `.`, `_` and `-`, joined by `/`; none is empty, `.` or `..`. So no key leaves the root,
+    and none needs quoting in a URL, in a glob or on any file system.
+    """
+    if len(key) > 1024 or KEY.fullmatch(key) is None:
+        raise error("E_ARGUMENT", "store.key", f"{key[:200]!r} is not a key of the tree")
+    return key
+
+
+def check_writable(store: Store) -> None:
+    """E_READ_ONLY unless ``store`` was opened for writing [store.read_only]."""
+    if not store.writable:
+        raise error("E_READ_ONLY", "store.read_only", f"{store.url} was opened for reading")
+
+
+def missing(key: str) -> LakebedError:
+    """The error of a range of an object that is not there [store.ranges.missing]."""
+    return error("E_OBJECT_MISSING", "store.ranges.missing", "the object is not in the store", object=key)
+
+
+def too_long(key: str, size: int, limit: int) -> LakebedError:
+    """The error of a whole read that would pass its limit [store.get.limit]."""
+    return error("E_JSON_LIMIT", "store.get.limit", f"{size} bytes are more than the {limit} allowed", object=key)
+
+
+def check_span(key: str, offset: int, length: int, size: int) -> None:
+    """E_ARGUMENT for a negative span, E_TRUNCATED for one past the end; nothing for an empty one [store.ranges]."""
+    if offset < 0 or length < 0:
+        raise error("E_ARGUMENT", "store.ranges", f"the span ({offset}, {length}) is negative", object=key)
+    if length and offset + length > size:
+        detail = f"bytes {offset} to {offset + length} were asked for, the object has {size}"
+        raise error("E_TRUNCATED", "store.ranges.short", detail, object=key, offset=size)
 
 
 class Entry(NamedTuple):
