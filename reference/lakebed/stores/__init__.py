@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ..errors import error
+from ..extras import optional
 from .local import LocalStore
 from .memory import MemoryStore, named
 from .store import Entry, ObjectExists, Spool, Store, check_key
@@ -20,9 +21,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # two letters at least: `
 _HTTP_OPTIONS = {"headers", "concurrency", "timeout", "deadline", "retries"}
 
 
-def store(
-    place: str | os.PathLike[str] | Store, *, writable: bool, options: Mapping[str, Any] | None = None
-) -> Store:
+def store(place: str | os.PathLike[str] | Store, *, writable: bool, options: Mapping[str, Any] | None = None) -> Store:
     """The store at ``place``; nothing is read or made yet.
 
     ``place``: a path or `file://` URL; `memory://name`; `http(s)://` (read only); any other URL that fsspec knows
@@ -36,20 +35,25 @@ def store(
     if not isinstance(place, (str, os.PathLike)):
         return _given(place, writable)
     text = os.fspath(place)
+    if "::" in text.partition("://")[0] and "://" in text:
+        raise error("E_ARGUMENT", "store.contract", f"{text!r} chains file systems; their caches may answer stale")
     found = _SCHEME.match(text)
     scheme = found.group(1).lower() if found else "file"
     if scheme in ("file", "memory"):
         if options:
-            raise error("E_ARGUMENT", "store.options", f"a {scheme} store takes no options, got {sorted(options)}")
+            raise error("E_ARGUMENT", "store.contract", f"a {scheme} store takes no options, got {sorted(options)}")
         return named(text, writable=writable) if scheme == "memory" else LocalStore(_path(text), writable=writable)
     if scheme in ("http", "https"):
         if writable:
             raise error("E_READ_ONLY", "store.http", f"{text} is plain HTTP, which is for reading only")
         if unknown := set(options or ()) - _HTTP_OPTIONS:
-            raise error("E_ARGUMENT", "store.options", f"unknown options {sorted(unknown)} of an HTTP store")
-        return _module("http", "urllib3", "http").HttpStore(text, **(options or {}))
-    remote = _module("remote", "fsspec", "s3" if scheme in ("s3", "s3a") else "remote")
-    return remote.RemoteStore(text, writable=writable, options=dict(options or {}))
+            raise error("E_ARGUMENT", "store.contract", f"unknown options {sorted(unknown)} of an HTTP store")
+        optional("urllib3", "http")
+        return import_module(".http", __package__).HttpStore(text, **(options or {}))
+    if scheme in ("s3", "s3a"):
+        optional("s3fs", "s3")
+    optional("fsspec", "remote")
+    return import_module(".remote", __package__).RemoteStore(text, writable=writable, options=options)
 
 
 def _given(place: Any, writable: bool) -> Store:
@@ -70,14 +74,3 @@ def _path(text: str) -> str:
         raise error("E_ARGUMENT", "store.local", f"{text!r} names another machine; write file:///path")
     path = unquote(parts.path)
     return path[1:] if os.name == "nt" and re.match(r"/[A-Za-z]:", path) else path
-
-
-def _module(name: str, library: str, extra: str) -> Any:
-    """The one place where the stores import what may not be installed."""
-    try:
-        return importlib.import_module(f".{name}", __package__)
-    except ModuleNotFoundError as exc:
-        if exc.name is None or exc.name.partition(".")[0] != library:
-            raise
-        detail = f"{library} is not installed: pip install 'lakebed[{extra}]'"
-        raise error("E_EXTRA_MISSING", "store.extra", detail) from exc

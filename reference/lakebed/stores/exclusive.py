@@ -1,4 +1,4 @@
-"""Give a finished file its name, only if nobody has it [store.exclusive]: link, else a rename that refuses to replace."""
+"""Give a finished file its name only if nobody has it: link, else a rename that refuses [store.exclusive.posix]."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """A folder of files [store.local]: mapped reads, durable writes, exclusive create by hard link.
 
-Links to files are followed when reading (shared caches are made of them). A folder that is a link is neither listed
-nor deleted from: nobody can tell whose files those are, and a collector must never find out by trying.
+Links to files are followed when reading (shared caches are made of them). A folder that is a link is read
+through, but neither listed, written into nor deleted from: nobody can tell whose files those are, and a collector must
+never find out by trying [store.local.link].
 
 A file that someone shortens while it is mapped kills the process that reads it (SIGBUS): objects are immutable, and
 this is what it costs to break that from outside.
@@ -9,12 +10,12 @@ this is what it costs to break that from outside.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import secrets
 import stat
 import threading
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
 from ..errors import LakebedError, error
@@ -36,7 +37,7 @@ class LocalStore:
         self.writable = writable
         self._settled: set[str] = set()  # folders whose own entries this store has made durable
         self._deleted_in: str | None = None  # folder with deletions that are not durable yet
-        self._maps: OrderedDict[str, memoryview] = OrderedDict()
+        self._maps: dict[str, memoryview] = {}
         self._lock = threading.Lock()
 
     def __reduce__(self):
@@ -81,7 +82,7 @@ class LocalStore:
         try:
             for offset, length in spans:  # before anything is allocated
                 check_span(key, offset, length, size)
-            parts = [_read(fd, offset, length) if length else b"" for offset, length in spans]
+            parts: list[memoryview | bytes] = [_read(fd, at, length) if length else b"" for at, length in spans]
         except OSError as exc:
             raise failed(exc, key, "read") from exc
         finally:
@@ -91,7 +92,10 @@ class LocalStore:
         return parts
 
     def view(self, key: str) -> memoryview | None:
-        """A read-only mapping, kept for the next call; None when the system has no room for one more."""
+        """A read-only mapping, kept for the next call; None when the system has no room for one more.
+
+        For objects that never change (chunks): what was mapped once is not looked up again.
+        """
         held = self._maps.get(key)
         if held is not None:
             return held
@@ -108,14 +112,13 @@ class LocalStore:
         with self._lock:
             # dropping the last reference unmaps; a forced close would pull the memory from under arrays still in use
             while len(self._maps) >= MAPS:
-                self._maps.popitem(last=False)
+                del self._maps[next(iter(self._maps))]
             return self._maps.setdefault(key, view)
 
     def list(self, prefix: str) -> Iterator[Entry]:
-        """Every file, dot-files too; of a link to a folder, the link itself. E_STORE when ``prefix`` leads through one."""
+        """Every file, dot-files too; a link to a folder as itself. E_STORE when ``prefix`` leads through one."""
         folder = prefix.rpartition("/")[0]
-        if folder:
-            self._own_folder(check_key(folder))
+        self._own_folder(check_key(folder) if folder else "")
         return (entry for entry in self._walk(f"{folder}/" if folder else "") if entry.key.startswith(prefix))
 
     def _walk(self, base: str) -> Iterator[Entry]:
@@ -141,8 +144,9 @@ class LocalStore:
             yield Entry(base + name, about.st_size, about.st_mtime)
 
     def _own_folder(self, folder: str) -> None:
+        """E_STORE when ``folder`` (relative to the root) is a link or lies behind one."""
         path = self.root
-        for segment in folder.split("/"):
+        for segment in filter(None, folder.split("/")):
             path = f"{path}/{segment}"
             if os.path.islink(path):
                 detail = f"{path} is a link to another folder; its files may belong to another dataset"
@@ -197,9 +201,8 @@ class LocalStore:
         """Deletions in one folder are durable before the first one in another: commits go before their chunks."""
         check_writable(self)
         path = self._path(key)
-        folder, _, _ = key.rpartition("/")
-        if folder:
-            self._own_folder(folder)
+        folder = key.rpartition("/")[0]
+        self._own_folder(folder)
         try:
             if self._deleted_in not in (None, folder) and os.path.isdir(f"{self.root}/{self._deleted_in}"):
                 _sync_folder(f"{self.root}/{self._deleted_in}")
@@ -223,24 +226,20 @@ class LocalStore:
             return os.open(path, _WRITE, 0o666), path
 
     def _settle(self, folder: str) -> None:
-        """Make ``folder`` and see that every folder above it, up to the root's parent, is durable [store.local.folders].
+        """Make ``folder`` and make its name durable, and those of the folders above it [store.local.folders].
 
-        Also when it is there already: another writer may have made it a moment ago and not have synced it yet.
+        Also when they are there already: another writer may have made one a moment ago and not have synced it yet.
         """
-        fresh = folder
-        while not os.path.isdir(fresh) and len(fresh) > len(self.root):
-            fresh = os.path.dirname(fresh)
-        above = self.root if os.path.isdir(self.root) else None
-        top = self.root
-        while above is None:  # the parents of the root that this call is about to make
-            top = os.path.dirname(top)
-            above = top if os.path.isdir(top) else None
+        self._own_folder(folder[len(self.root) + 1 :])
+        stop = os.path.dirname(self.root)
+        while not os.path.isdir(stop):  # the root's own parents are new as well
+            stop = os.path.dirname(stop)
         os.makedirs(folder, exist_ok=True)
-        stop = os.path.dirname(self.root) if above == self.root else above
         at = folder
-        while at != stop and at != os.path.dirname(at):
+        while at != stop:
             at = os.path.dirname(at)
-            _sync_folder(at)
+            with contextlib.suppress(*([PermissionError] if at == stop else [])):  # above the root, not ours to read
+                _sync_folder(at)
         self._settled.add(folder)
 
     def _temporary(self, folder: str, data: bytes) -> str:
@@ -299,10 +298,8 @@ class _LocalSpool:
             raise
 
     def discard(self) -> None:
-        try:
+        with contextlib.suppress(OSError):  # a full device: what could not be flushed is thrown away anyway
             self._file.close()
-        except OSError:
-            pass  # a full device: what could not be flushed is thrown away anyway
         _unlink(self._path)
 
 
@@ -359,10 +356,8 @@ def _sync_folder(path: str) -> None:
 
 
 def _unlink(path: str) -> None:
-    try:
+    with contextlib.suppress(OSError):  # it was renamed away, or it is garbage that the collector finds
         os.unlink(path)
-    except OSError:
-        pass  # it was renamed away, or it is garbage that the collector finds
 
 
 def _rebuild(root: str, writable: bool) -> LocalStore:

@@ -31,7 +31,7 @@ class MemoryStore:
         return other
 
     def __reduce__(self):  # a copy in another process would silently be another dataset
-        raise error("E_ARGUMENT", "store.memory", "a memory store cannot be sent to another process")
+        raise error("E_ARGUMENT", "store.contract", "a memory store cannot be sent to another process")
 
     def get(self, key: str, *, limit: int | None = None) -> bytes | None:
         found = self._objects.get(check_key(key))
