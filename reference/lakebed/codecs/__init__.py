@@ -1,0 +1,58 @@
+"""Floor 1. Codecs: the registry, pipelines of them, and pictures. Pure: bytes in, bytes or arrays out."""
+
+from .media import decode_media, encode_media, media_exact, media_header
+from .pipeline import (
+    RAW,
+    Pipeline,
+    Step,
+    bounded,
+    decode,
+    decode_into,
+    encode,
+    encode_unit,
+    exact_step,
+    exact_tail,
+    from_json,
+    is_lossy,
+    is_media,
+    names,
+    parse_pipelines,
+    pipeline_from_index,
+    resolve,
+    to_json,
+    verbatim,
+)
+from .registry import ALIASES, CODECS, codec
+from .row import Codec, Header, Param
+
+__all__ = [
+    "ALIASES",
+    "CODECS",
+    "RAW",
+    "Codec",
+    "Header",
+    "Param",
+    "Pipeline",
+    "Step",
+    "bounded",
+    "codec",
+    "decode",
+    "decode_into",
+    "decode_media",
+    "encode",
+    "encode_media",
+    "encode_unit",
+    "exact_step",
+    "exact_tail",
+    "from_json",
+    "is_lossy",
+    "is_media",
+    "media_exact",
+    "media_header",
+    "names",
+    "parse_pipelines",
+    "pipeline_from_index",
+    "resolve",
+    "to_json",
+    "verbatim",
+]

@@ -1,0 +1,91 @@
+"""Floor 1. ``bmp``: plain exact pictures of 8 bits [codec.bmp]."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+from PIL.BmpImagePlugin import BmpImageFile
+
+from .pictures import pixels, saved, takes
+from .row import Codec, Header, Param, Params, corrupt
+
+_HEADS = (12, 40, 52, 56, 64, 108, 124)
+
+
+def header(data: bytes) -> Header:
+    """A palette that is a grey ramp is a grey picture; black and white of one bit may be bool."""
+    if data[:2] != b"BM" or len(data) < 26:
+        raise corrupt("codec.bmp.header", "no BMP file: it does not begin with BM")
+    (size,) = struct.unpack_from("<I", data, 14)
+    if size not in _HEADS or len(data) < 14 + size:
+        raise corrupt("codec.bmp.header", f"a BMP header of {size} bytes")
+    if size == 12:
+        width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
+        packing, colours = 0, 0
+    else:
+        width, height, _, bits, packing = struct.unpack_from("<iiHHI", data, 18)
+        (colours,) = struct.unpack_from("<I", data, 46)
+        height = abs(height)
+    if bits not in (1, 2, 4, 8, 16, 24, 32) or width <= 0 or height <= 0:
+        raise corrupt("codec.bmp.header", f"a BMP header of {height} x {width} pixels with {bits} bits")
+    if bits <= 8:
+        return _indexed(data, (height, width), bits, 14 + size, 3 if size == 12 else 4, colours or 1 << bits)
+    alpha = bits == 32 and packing == 3 and (size < 56 or _masked(data, size))
+    if bits == 32 and packing == 3 and size < 56:
+        alpha = data[54:66] == bytes(12)
+    return Header("uint8", (height, width, 4 if alpha else 3))
+
+
+def _masked(data: bytes, size: int) -> bool:
+    masks = struct.unpack_from("<IIII", data, 54)
+    return masks[3] != 0 or masks == (0, 0, 0, 0)
+
+
+def _indexed(data: bytes, sides: tuple[int, int], bits: int, start: int, each: int, colours: int) -> Header:
+    if not 0 < colours <= 65536:
+        raise corrupt("codec.bmp.header", f"a BMP palette of {colours} colours")
+    table = data[start : start + each * colours]
+    ramp = (0, 255) if colours == 2 else range(colours)
+    grey = all(table[each * i : each * i + 3] == bytes((v & 255,)) * 3 for i, v in enumerate(ramp))
+    if not grey:
+        return Header("uint8", (*sides, 3))
+    return Header("uint8", sides, also=("bool",) if colours == 2 else ())
+
+
+def write(array: np.ndarray, params: Params) -> bytes:
+    return saved(array, "BMP")
+
+
+ROW = Codec(
+    "bmp",
+    "media",
+    "always",
+    "BMP: exact, not compressed",
+    aliases=("dib",),
+    params=(Param("packing", (str,), "none", choices=("none",), about="says that the picture was encoded here"),),
+    takes=takes({"uint8": (1, 3), "bool": (1,)}, (1 << 31) - 1),
+    library="PIL",
+    conditions="uint8 of 1 or 3 channels, bool of one",
+    proves=("shape", "dtype"),
+    media_type="image/bmp",
+    suffixes=(".bmp",),
+    sniff=lambda data: data[:2] == b"BM" and data[14:18] in [size.to_bytes(4, "little") for size in _HEADS],
+    header=header,
+    write=write,
+    pixels=lambda data, head: pixels(BmpImageFile, data, head),
+    whole=lambda data, head: _short(data, head),
+)
+
+
+def _short(data: bytes, head: Header) -> str | None:
+    """Why the file cannot be whole: an uncompressed picture needs its rows."""
+    size = int.from_bytes(data[14:18], "little")
+    bits = int.from_bytes(data[24:26] if size == 12 else data[28:30], "little")
+    packing = 0 if size == 12 else int.from_bytes(data[30:34], "little")
+    due = int.from_bytes(data[10:14], "little") + (head.shape[1] * bits + 31) // 32 * 4 * head.shape[0]
+    if packing in (0, 3) and due > len(data) + 3:
+        return f"the pixels need {due} bytes, there are {len(data)}"
+    if packing in (1, 2) and head.shape[0] * head.shape[1] > 256 * len(data):
+        return f"{len(data)} bytes cannot hold {head.shape[0]} x {head.shape[1]} pixels"
+    return None

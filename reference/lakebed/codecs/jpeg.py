@@ -1,0 +1,125 @@
+"""Floor 1. ``jpeg``: lossy pictures of 8 bits [codec.jpeg]. Decoded with libjpeg's accurate DCT and smooth chroma."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from PIL.JpegImagePlugin import JpegImageFile
+
+from .pictures import orientation, pixels, saved, takes
+from .row import Codec, Header, Param, Params, corrupt
+
+_CHANNELS = {1: (), 3: (3,), 4: (4,)}
+_SOF = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_HUFFMAN = (0xC0, 0xC1, 0xC2)
+_DECODED = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
+
+
+def _segments(data: bytes):
+    """(marker, start, end) of every segment up to the first scan."""
+    place, size = 2, len(data)
+    while place + 4 <= size:
+        if data[place] != 0xFF:
+            raise corrupt("codec.jpeg.marker", f"no JPEG marker at byte {place}")
+        marker = data[place + 1]
+        if marker == 0xFF:
+            place += 1
+        elif marker in (0x01, *range(0xD0, 0xD8)):
+            place += 2
+        else:
+            length = (data[place + 2] << 8) | data[place + 3]
+            if length < 2 or marker in (0xD8, 0xD9):
+                raise corrupt("codec.jpeg.marker", f"marker {marker:02x} at byte {place} of a JPEG header")
+            yield marker, place + 4, place + 2 + length
+            if marker == 0xDA:
+                return
+            place += 2 + length
+    raise corrupt("codec.jpeg.header", "a JPEG file ends before its first scan")
+
+
+def header(data: bytes) -> Header:
+    if data[:2] != b"\xff\xd8":
+        raise corrupt("codec.jpeg.header", "no JPEG file: it does not begin with ff d8")
+    for marker, start, end in _segments(data):
+        if marker in _SOF:
+            if end - start < 6 or end > len(data):
+                raise corrupt("codec.jpeg.header", "a JPEG frame header is cut short")
+            return _frame(marker, data[start : start + 6])
+        if marker == 0xDA:
+            break
+    raise corrupt("codec.jpeg.header", "a JPEG file without a frame header")
+
+
+def _frame(marker: int, head: bytes) -> Header:
+    bits, components = head[0], head[5]
+    height, width = (head[1] << 8) | head[2], (head[3] << 8) | head[4]
+    if components not in _CHANNELS or not height or not width:
+        raise corrupt("codec.jpeg.header", f"a JPEG frame of {height} x {width} with {components} components")
+    shape = (height, width, *_CHANNELS[components])
+    if bits != 8 or marker not in _DECODED:
+        coding = "lossless or hierarchical" if marker not in _DECODED else f"{bits}-bit"
+        return Header("uint8" if bits <= 8 else "uint16", shape, refuse=f"{coding} JPEG needs lakebed[image]")
+    return Header("uint8", shape)
+
+
+def decoded(data: bytes, head: Header) -> np.ndarray:
+    """The one place where a faster decoder of the same bits (libjpeg-turbo, accurate DCT) may step in."""
+    return pixels(JpegImageFile, data, head)
+
+
+def describe(data: bytes) -> dict[str, Any]:
+    """EXIF orientation (never applied), ICC profile, progressive or not, as far as the header says."""
+    found: dict[str, Any] = {}
+    for marker, start, end in _segments(data):
+        if marker == 0xE1 and data[start : start + 6] == b"Exif\0\0":
+            turn = orientation(data[start:end])
+            if turn is not None:
+                found["orientation"] = turn
+        elif marker == 0xE2 and data[start : start + 12] == b"ICC_PROFILE\0":
+            found["icc"] = True
+        elif marker in _SOF:
+            found["progressive"] = marker in (0xC2, 0xCA)
+    return found
+
+
+def whole(data: bytes, head: Header) -> str | None:
+    """Why the file cannot be whole: no end marker, or too few bytes for its pixels (a bit for each 8 x 8 block)."""
+    scan = marker = 0
+    for marker, _, end in _segments(data):
+        if marker in _HUFFMAN and head.shape[0] * head.shape[1] > 512 * len(data):
+            return f"{len(data)} bytes cannot hold {head.shape[0]} x {head.shape[1]} pixels"
+        scan = end
+    if scan > len(data):
+        return "the file ends in its first scan's header"
+    return None if data.rfind(b"\xff\xd9") >= scan else "the end marker ff d9 is missing"
+
+
+def write(array: np.ndarray, params: Params) -> bytes:
+    return saved(array, "JPEG", quality=params["quality"], subsampling=params["subsampling"])
+
+
+ROW = Codec(
+    "jpeg",
+    "media",
+    "never",
+    "JPEG: small, lossy pictures",
+    aliases=("jpg",),
+    params=(
+        Param("quality", (int,), 95, 1, 100, about="1 smallest to 100 best"),
+        Param("subsampling", (str,), "4:4:4", choices=("4:4:4", "4:2:2", "4:2:0"), about="chroma resolution"),
+    ),
+    takes=takes({"uint8": (1, 3)}, 65500),
+    library="PIL",
+    tolerance="A",
+    proves=("shape", "dtype"),
+    limits={"side": 65535},
+    media_type="image/jpeg",
+    suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
+    sniff=lambda data: data[:3] == b"\xff\xd8\xff",
+    header=header,
+    write=write,
+    pixels=decoded,
+    describe=describe,
+    whole=whole,
+)

@@ -1,0 +1,46 @@
+"""Floor 1. ``lz4``: one LZ4 block, no length before it [codec.lz4]."""
+
+from __future__ import annotations
+
+from lz4 import block
+
+from .row import Buffer, Codec, Param, Params, corrupt
+
+INPUT = 0x7E000000
+
+
+def encode(raw: Buffer, params: Params) -> bytes | None:
+    """None for more than 0x7E000000 bytes: LZ4 blocks end there [codec.lz4.limit]."""
+    if len(raw) > INPUT:
+        return None
+    level = params.get("level", 0)
+    if level > 0:
+        return block.compress(raw, mode="high_compression", compression=level, store_size=False)
+    return block.compress(raw, store_size=False)
+
+
+def decode(stored: Buffer, params: Params, length: int) -> bytes:
+    if length > INPUT or len(stored) > encoded(INPUT, params):
+        raise corrupt("codec.lz4.limit", f"an LZ4 block of {length} bytes is over the limit of {INPUT}")
+    try:
+        return block.decompress(stored, uncompressed_size=length)
+    except (block.LZ4BlockError, ValueError, OverflowError) as problem:
+        raise corrupt("codec.lz4.block", f"no LZ4 block of {length} bytes: {problem}") from problem
+
+
+def encoded(length: int, params: Params) -> int:
+    return length + length // 255 + 16
+
+
+ROW = Codec(
+    "lz4",
+    "bytes",
+    "always",
+    "LZ4 block, the fast general codec",
+    params=(Param("level", (int,), None, 0, 12, about="0 fast; 3 to 12 slower and smaller; decoding does not care"),),
+    library="lz4",
+    limits={"input": INPUT},
+    encode=encode,
+    decode=decode,
+    encoded=encoded,
+)

@@ -1,0 +1,83 @@
+"""Floor 1. The door to media codecs: header first, then pixels [codec.media]."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import LakebedError, error
+from .registry import CODECS
+from .row import Codec, Header, Params, Shape
+
+
+def _row(name: str) -> Codec:
+    row = CODECS.get(name)
+    if row is None or row.kind != "media":
+        raise error("E_CODEC_UNSUPPORTED", "codec.unknown", f"{name!r} is no media codec known here")
+    return row
+
+
+def media_header(name: str, data: bytes) -> Header:
+    """What the file's own header says, without decoding; E_CODEC_DATA when it is damaged."""
+    return _row(name).header(data)
+
+
+def decode_media(
+    name: str,
+    params: Params,
+    data: bytes | memoryview,
+    dtype: str,
+    shape: tuple[int, ...],
+    *,
+    object: str | None = None,
+    offset: int | None = None,
+) -> np.ndarray:
+    """The array of ``dtype`` and ``shape`` that the file holds (it may be read-only).
+
+    The recorded shape is the budget: a header that disagrees is E_MEDIA_SHAPE before any pixel is made
+    [codec.media.shape]; a damaged stream is E_CODEC_DATA; a variant no library here decodes exactly is
+    E_CODEC_UNSUPPORTED [codec.media.variant].
+    """
+    row = _row(name)
+    try:
+        data = data if data.__class__ is bytes else bytes(data)
+        header = row.header(data)
+        if not header.agrees(dtype, shape):
+            said = f"the {name} header says {header.dtype} {header.shape}, the index {dtype} {shape}"
+            raise error("E_MEDIA_SHAPE", "codec.media.shape", said)
+        if header.refuse is not None:
+            raise error("E_CODEC_UNSUPPORTED", "codec.media.variant", header.refuse)
+        array = row.pixels(data, header)
+    except LakebedError as problem:
+        if object is None and offset is None:
+            raise
+        raise error(problem.code, problem.clause, problem.detail, object=object, offset=offset) from problem
+    if dtype != header.dtype:
+        array = array != 0  # one-bit pictures in a bool tensor
+    return array if array.shape == shape else array.reshape(shape)
+
+
+def encode_media(name: str, params: Params, array: np.ndarray) -> bytes:
+    """``array`` as a file of the format; parameters that are absent take their defaults.
+
+    A dtype or shape that the format cannot hold, or a format that is only read: E_FIDELITY [codec.takes].
+    """
+    row = _row(name)
+    reason = "it is kept verbatim only" if row.write is None else row.takes(array.dtype.name, array.shape)
+    if reason is not None:
+        detail = f"{name} cannot encode a {array.dtype} array of {array.shape}: {reason}"
+        raise error("E_FIDELITY", "codec.takes", detail)
+    return row.write(np.ascontiguousarray(array), _complete(row, params))
+
+
+def media_exact(name: str, params: Params, dtype: str, shape: Shape | None = None) -> bool:
+    """Do arrays of this dtype and shape come back bit for bit from a file encoded with ``params``?"""
+    row = _row(name)
+    if row.write is None or row.takes(dtype, shape) is not None:
+        return False
+    return row.exact == "always" or (row.exact == "conditions" and row.is_exact(_complete(row, params), dtype, shape))
+
+
+def _complete(row: Codec, params: Params) -> dict[str, Any]:
+    return {**{p.name: p.default for p in row.params if p.default is not None}, **dict(params)}

@@ -1,0 +1,118 @@
+"""Floor 1. What the picture codecs share: Pillow opened without guessing, arrays in and out, orientation.
+
+Decode contract [codec.picture]: no orientation, no colour management, palettes expanded, one-bit pictures 0 and 255
+(or bool where the tensor is bool), the first frame. Each plugin is called by name, so no other parser sees the bytes;
+sizes are judged from the header before Pillow allocates anything.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageFile
+
+from .row import Header, Shape, corrupt
+
+Plugin = Callable[..., ImageFile.ImageFile]
+
+
+def pixels(plugin: Plugin, data: bytes, header: Header) -> np.ndarray:
+    """The first frame, dtype and shape as ``header`` says; E_CODEC_DATA when Pillow fails or gives something else."""
+    try:
+        image = plugin(io.BytesIO(data))
+        height, width = header.shape[:2]
+        if image.size != (width, height):
+            raise corrupt("codec.picture.size", f"the decoder sees {image.size[::-1]}, the header {(height, width)}")
+        if image.mode in ("P", "PA"):
+            image = image.convert("RGBA" if header.shape[2:] == (4,) else "RGB")
+        array = np.asarray(image)
+    except _FAULTS as problem:
+        raise corrupt("codec.picture.stream", f"a damaged {plugin.__name__[:-9]} picture: {problem}") from problem
+    return _settled(array, header)
+
+
+_FAULTS = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    struct.error,
+    Image.DecompressionBombError,
+)
+
+
+def _settled(array: np.ndarray, header: Header) -> np.ndarray:
+    name = array.dtype.name
+    if name == "bool" and header.dtype == "uint8":
+        array = array.astype(np.uint8) * np.uint8(255)
+    elif name == "int32" and header.dtype == "uint32":
+        array = array.view(np.uint32)
+    elif name == "int32" and header.dtype in ("int16", "uint16"):
+        array = array.astype(header.dtype)  # Pillow widens them; the values fit
+    if array.dtype.name != header.dtype or array.shape != header.shape:
+        raise corrupt(
+            "codec.picture.size",
+            f"the decoder gives {array.dtype} {array.shape}, the header says {header.dtype} {header.shape}",
+        )
+    return array
+
+
+def image_of(array: np.ndarray) -> Image.Image:
+    """A Pillow image that shares the array's values; (H, W, 1) becomes (H, W)."""
+    return Image.fromarray(array[:, :, 0] if array.ndim == 3 and array.shape[2] == 1 else array)
+
+
+def saved(array: np.ndarray, form: str, **options: Any) -> bytes:
+    """``array`` as a file of Pillow's format ``form``."""
+    out = io.BytesIO()
+    image_of(array).save(out, form, **options)
+    return out.getvalue()
+
+
+def takes(kinds: dict[str, tuple[int, ...]], side: int) -> Callable[[str, Shape | None], str | None]:
+    """A row's ``takes``: ``kinds`` maps a dtype to the channel counts allowed, ``side`` is the longest side."""
+
+    def reason(dtype: str, shape: Shape | None) -> str | None:
+        if dtype not in kinds:
+            return f"the format holds {' or '.join(kinds)}"
+        if shape is None:
+            return None
+        if len(shape) not in (2, 3):
+            return f"pictures have two or three axes, not {len(shape)}"
+        if len(shape) == 3 and shape[2] is not None and shape[2] not in kinds[dtype]:
+            return f"{shape[2]} channels of {dtype}; it holds {', '.join(map(str, kinds[dtype]))}"
+        if len(shape) == 2 and 1 not in kinds[dtype]:
+            return f"one channel of {dtype}; it holds {', '.join(map(str, kinds[dtype]))}"
+        if any(length is not None and not 1 <= length <= side for length in shape[:2]):
+            return f"sides of {shape[0]} and {shape[1]} pixels; 1 to {side} are possible"
+        return None
+
+    return reason
+
+
+def orientation(exif: bytes) -> int | None:
+    """Tag 274 of an EXIF block's first directory (1 to 8), or None."""
+    block = exif[6:] if exif[:6] == b"Exif\0\0" else exif
+    order = {b"II": "<", b"MM": ">"}.get(block[:2])
+    try:
+        if order is None:
+            return None
+        (start,) = struct.unpack_from(order + "I", block, 4)
+        (count,) = struct.unpack_from(order + "H", block, start)
+        for place in range(min(count, 512)):
+            tag, kind, many, value = struct.unpack_from(order + "HHIH", block, start + 2 + 12 * place)
+            if tag == 274 and kind == 3 and many == 1:
+                return value if 1 <= value <= 8 else None
+    except struct.error:
+        return None
+    return None

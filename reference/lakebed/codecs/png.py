@@ -1,0 +1,109 @@
+"""Floor 1. ``png``: exact pictures of 1, 8 and (grey) 16 bits [codec.png]."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+from PIL.PngImagePlugin import PngImageFile
+
+from .pictures import orientation, pixels, saved, takes
+from .row import Codec, Header, Param, Params, corrupt
+
+_MAGIC = b"\x89PNG\r\n\x1a\n"
+_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+_CHANNELS = {0: (), 2: (3,), 3: (3,), 4: (2,), 6: (4,)}
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+
+
+def _chunks(data: bytes):
+    """(type, start, end) of every chunk that lies whole in the file."""
+    place = 8
+    while place + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, place)
+        if place + 12 + length > len(data):
+            return
+        yield kind, place + 8, place + 8 + length
+        place += 12 + length
+
+
+def header(data: bytes) -> Header:
+    if data[:8] != _MAGIC or data[8:16] != b"\0\0\0\rIHDR" or len(data) < 33:
+        raise corrupt("codec.png.header", "no PNG file: signature and IHDR do not come first")
+    width, height, depth, colour, method, filtering, interlace = struct.unpack_from(">IIBBBBB", data, 16)
+    if depth not in _DEPTHS.get(colour, ()) or method or filtering or interlace > 1:
+        raise corrupt("codec.png.header", f"a PNG header with colour type {colour} and {depth} bits")
+    if not 0 < width < 1 << 31 or not 0 < height < 1 << 31:
+        raise corrupt("codec.png.header", f"a PNG header of {height} x {width} pixels")
+    shape = (height, width, *_CHANNELS[colour])
+    if colour == 3:
+        return Header("uint8", (height, width, 4) if _transparent(data) else shape)
+    if depth == 16 and colour != 0:
+        return Header("uint16", shape, refuse="16-bit colour PNG needs lakebed[image]")
+    return Header("uint16" if depth == 16 else "uint8", shape, also=("bool",) if depth == 1 else ())
+
+
+def _transparent(data: bytes) -> bool:
+    for kind, _, _ in _chunks(data):
+        if kind == b"tRNS":
+            return True
+        if kind in (b"IDAT", b"IEND"):
+            return False
+    return False
+
+
+def describe(data: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = {"bits": data[24], "colour_type": data[25]}
+    for kind, start, end in _chunks(data):
+        if kind == b"iCCP":
+            found["icc"] = True
+        elif kind == b"acTL" and end - start == 8:
+            found["frames"] = struct.unpack_from(">I", data, start)[0]
+        elif kind == b"eXIf":
+            turn = orientation(data[start:end])
+            if turn is not None:
+                found["orientation"] = turn
+    return found
+
+
+def whole(data: bytes, head: Header) -> str | None:
+    """Why the file cannot be whole: a broken chunk, no end, or too little deflate data (its ratio ends at 1032)."""
+    stored, ended = 0, False
+    for kind, start, end in _chunks(data):
+        if zlib.crc32(data[start - 4 : end]) != struct.unpack_from(">I", data, end)[0]:
+            return f"the checksum of chunk {kind!r} is wrong"
+        stored += end - start if kind == b"IDAT" else 0
+        ended = kind == b"IEND"
+        if ended:
+            break
+    if not ended:
+        return "the IEND chunk is missing"
+    bits = data[24] * _SAMPLES[data[25]] * head.shape[0] * head.shape[1]
+    return f"{stored} bytes cannot hold {head.shape} pixels" if bits > 8 * 1040 * (stored + 16) else None
+
+
+def write(array: np.ndarray, params: Params) -> bytes:
+    return saved(array, "PNG", compress_level=params["level"])
+
+
+ROW = Codec(
+    "png",
+    "media",
+    "always",
+    "PNG: exact pictures that every tool opens",
+    params=(Param("level", (int,), 6, 0, 9, about="deflate effort"),),
+    takes=takes({"uint8": (1, 2, 3, 4), "uint16": (1,), "bool": (1,)}, (1 << 31) - 1),
+    library="PIL",
+    conditions="uint8 of 1 to 4 channels, uint16 and bool of one",
+    proves=("shape", "dtype"),
+    media_type="image/png",
+    suffixes=(".png", ".apng"),
+    sniff=lambda data: data[:8] == _MAGIC,
+    header=header,
+    write=write,
+    pixels=lambda data, head: pixels(PngImageFile, data, head),
+    describe=describe,
+    whole=whole,
+)

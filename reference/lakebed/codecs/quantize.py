@@ -1,0 +1,193 @@
+"""Floor 1. ``quantize``: floats within a stated bound; lossy to encode, exact to decode [codec.quantize].
+
+Stream: u8 mode, u8 width, u8 drop, u8 zero, u32 exceptions, f64 lo, f64 step, 8 zero bytes; n codes of ``width``
+bytes; the exceptions' own bytes in order. Mode 1 (absolute bound): code 0 is an exception, else the value is
+``lo + (code - 1) * step`` in float64, rounded to the dtype; step has at most 20 significant bits, so the product is
+exact and every port gives the same bits. Mode 2 (relative bound): the code is the top bits of the value; all ones is
+an exception.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+
+import numpy as np
+
+from .row import Buffer, Codec, Param, Params, corrupt
+
+_HEAD = struct.Struct("<BBBBIdd8s")
+_ITEM = {"float16": 2, "float32": 4, "float64": 8}
+_MANTISSA = {"float16": 10, "float32": 23, "float64": 52}
+_STEP_BITS = 20
+
+
+def encode(raw: Buffer, params: Params) -> bytes | None:
+    """None when the stream would not pay, or cannot keep the bound: the unit is then stored exactly."""
+    name = params["dtype"]
+    if len(raw) % _ITEM[name]:
+        return None
+    values = np.frombuffer(raw, f"<f{_ITEM[name]}")
+    if len(values) == 0 or len(values) >= 1 << 32:
+        return None
+    if "max_abs_error" in params:
+        return _linear(values, name, params["max_abs_error"])
+    return _mantissa(values, name, params["max_rel_error"])
+
+
+def decode(stored: Buffer, params: Params, length: int) -> bytes:
+    name = params["dtype"]
+    item = _ITEM[name]
+    view = memoryview(stored).cast("B")
+    if length % item or len(view) < 32:
+        raise corrupt("codec.quantize.head", f"a quantize stream of {len(view)} bytes cannot give {length} bytes")
+    mode, width, drop, zero, missed, lo, step, zeros = _HEAD.unpack_from(view)
+    count = length // item
+    if zero or zeros != bytes(8) or mode not in (1, 2) or width not in (1, 2, 4):
+        raise corrupt("codec.quantize.head", f"a quantize stream's head has mode {mode}, width {width}")
+    if (mode == 1) != ("max_abs_error" in params):
+        raise corrupt("codec.quantize.head", f"a quantize stream's mode {mode} is not the pipeline's")
+    if missed > count or len(view) != 32 + count * width + missed * item:
+        raise corrupt("codec.length", f"{len(view)} bytes of quantize with {missed} exceptions in {count} values")
+    codes = np.frombuffer(view[32 : 32 + count * width], f"<u{width}")
+    exceptions = np.frombuffer(view[32 + count * width :], f"<f{item}")
+    if mode == 1:
+        _check_linear(drop, lo, step)
+        odd = codes == 0
+        values = _values(codes, lo, step, item)
+    else:
+        _check_mantissa(drop, width, lo, step, name)
+        odd = codes == (1 << (8 * width)) - 1
+        if 8 * item - drop < 8 * width and bool(((codes >> (8 * item - drop)) != 0)[~odd].any()):
+            raise corrupt("codec.quantize.code", "a quantize stream's code has bits beyond its value")
+        values = (codes.astype(f"<u{item}") << np.array(drop, f"<u{item}")).view(f"<f{item}")
+    if int(np.count_nonzero(odd)) != missed:
+        raise corrupt("codec.quantize.exceptions", f"a quantize stream marks other than its {missed} exceptions")
+    if missed:
+        values[odd] = exceptions
+    return values.tobytes()
+
+
+def _check_linear(drop: int, lo: float, step: float) -> None:
+    mantissa = math.frexp(step)[0] * (1 << _STEP_BITS) if math.isfinite(step) else 0.5
+    if drop or not math.isfinite(lo) or not 0 < step < math.inf or mantissa != int(mantissa):
+        raise corrupt("codec.quantize.step", f"a quantize stream's lo {lo!r} and step {step!r} are not allowed")
+
+
+def _check_mantissa(drop: int, width: int, lo: float, step: float, name: str) -> None:
+    if lo != 0 or step != 0 or drop > _MANTISSA[name] or 8 * _ITEM[name] - drop > 8 * width:
+        raise corrupt("codec.quantize.drop", f"a quantize stream drops {drop} bits of {name} in width {width}")
+
+
+def _values(codes: np.ndarray, lo: float, step: float, item: int) -> np.ndarray:
+    """Exact product, one rounding in float64, one to the dtype; the value under code 0 means nothing."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return ((codes.astype(np.float64) - 1.0) * step + lo).astype(f"<f{item}")
+
+
+def _cut(step: float) -> float:
+    """``step`` rounded down to 20 significant bits; 0 when it is too small for exact products."""
+    mantissa, exponent = math.frexp(step)
+    cut = math.ldexp(math.floor(mantissa * (1 << _STEP_BITS)), exponent - _STEP_BITS)
+    return cut if cut >= 2.0**-1000 else 0.0
+
+
+def _linear(values: np.ndarray, name: str, bound: float) -> bytes | None:
+    finite = values[np.isfinite(values)].astype(np.float64)
+    if len(finite) == 0:
+        return None
+    with np.errstate(over="ignore"):
+        half_ulp = float(np.spacing(np.abs(finite).max().astype(values.dtype))) / 2
+    best = None
+    for step in {_cut(2 * bound), _cut(2 * (bound - half_ulp)) if half_ulp < bound / 2 else 0.0}:
+        for lo, width in _windows(finite, step) if 0 < step < math.inf else ():
+            stream = _try_linear(values, bound, lo, step, width)
+            if best is None or (stream is not None and len(stream) < len(best)):
+                best = stream
+    return best
+
+
+def _windows(finite: np.ndarray, step: float) -> list[tuple[float, int]]:
+    """Candidate (lo, width): the width that the whole range needs, and the next narrower one around the median."""
+    low, high = float(finite.min()), float(finite.max())
+    span = (high - low) / step
+    width = next((w for w in (1, 2, 4) if span < (1 << (8 * w)) - 2), None)
+    found = [] if width is None else [(low, width)]
+    narrower = {None: 4, 4: 2, 2: 1, 1: None}[width]
+    if narrower is not None:
+        half = ((1 << (8 * narrower)) - 2) / 2 * step
+        middle = float(np.median(finite))
+        lo = middle - half
+        if math.isfinite(lo) and float(np.mean(np.abs(finite - middle) < half)) > 0.9:
+            found.append((lo, narrower))
+    return found
+
+
+def _try_linear(values: np.ndarray, bound: float, lo: float, step: float, width: int) -> bytes | None:
+    top = (1 << (8 * width)) - 1
+    wide = values.astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        place = np.rint((wide - lo) / step) + 1
+    fits = (place >= 1) & (place <= top)  # False for NaN
+    codes = np.where(fits, place, 0).astype(f"<u{width}")
+    fits &= _keeps(values, _values(codes, lo, step, values.itemsize), bound, relative=False)
+    codes[~fits] = 0
+    head = (1, width, 0, 0, lo, step)
+    return _stream(head, codes, values[~fits])
+
+
+def _mantissa(values: np.ndarray, name: str, bound: float) -> bytes | None:
+    kept = max(0, math.ceil(-math.log2(bound)) - 1)  # rounding to k bits is off by at most 2 ** -(k + 1)
+    drop = _MANTISSA[name] - kept
+    item = values.itemsize
+    width = next((w for w in (1, 2, 4) if 8 * w >= 8 * item - drop), None)
+    if drop < 1 or width is None or width > item:
+        return None
+    bits = values.view(f"<u{item}")
+    one, shift = np.array(1, bits.dtype), np.array(drop, bits.dtype)
+    half = np.array((1 << (drop - 1)) - 1, bits.dtype)
+    codes = ((bits + half + ((bits >> shift) & one)) >> shift).astype(f"<u{width}")
+    rounded = (codes.astype(bits.dtype) << shift).view(values.dtype)
+    marker = np.array((1 << (8 * width)) - 1, codes.dtype)
+    fits = np.isfinite(values) & (codes != marker) & _keeps(values, rounded, bound, relative=True)
+    codes[~fits] = marker
+    return _stream((2, width, drop, 0, 0.0, 0.0), codes, values[~fits])
+
+
+def _keeps(values: np.ndarray, rounded: np.ndarray, bound: float, *, relative: bool) -> np.ndarray:
+    """Which values keep the bound; the difference is taken in a wider float, or with a guard digit for float64."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        start, end = values.astype(np.float64), rounded.astype(np.float64)
+        off = np.abs(end - start)
+        limit = bound * np.abs(start) if relative else bound
+        if values.itemsize == 8:
+            limit = limit * (1 - 2.0**-50)
+        return np.isfinite(end) & ((off < limit) | (off == 0) | (off <= limit if values.itemsize < 8 else False))
+
+
+def _stream(head: tuple, codes: np.ndarray, exceptions: np.ndarray) -> bytes:
+    mode, width, drop, zero, lo, step = head
+    packed = _HEAD.pack(mode, width, drop, zero, len(exceptions), lo, step, bytes(8))
+    return packed + codes.tobytes() + exceptions.tobytes()
+
+
+def encoded(length: int, params: Params) -> int:
+    count = -(-length // _ITEM[params["dtype"]])
+    return 32 + count * 4 + length
+
+
+ROW = Codec(
+    "quantize",
+    "filter",
+    "never",
+    "floats within a stated error bound; decoding is exact on every port",
+    params=(
+        Param("dtype", (str,), None, choices=tuple(_ITEM), required=True, about="filled from the tensor's dtype"),
+        Param("max_abs_error", (float, int), None, 5e-324, 1e308, about="absolute bound; this or the next"),
+        Param("max_rel_error", (float, int), None, 1e-15, 0.999, about="relative bound, at every value"),
+    ),
+    takes=lambda dtype, shape: None if dtype in _ITEM else "quantize is for float16, float32 and float64",
+    encode=encode,
+    decode=decode,
+    encoded=encoded,
+)

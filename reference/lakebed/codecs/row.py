@@ -1,0 +1,122 @@
+"""Floor 1. What a codec is: one row of data with the functions that do its work [codec.registry].
+
+A filter or byte codec maps bytes to bytes; ``encoded`` states its length rule. A media codec is a whole file of a
+named format that holds one item or one tile; ``header`` reads the shape and dtype without decoding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import LakebedError, error
+
+Params = Mapping[str, Any]
+Shape = tuple[int | None, ...]
+Buffer = bytes | bytearray | memoryview
+LIMIT = 2**53 - 1
+
+
+class Header(NamedTuple):
+    """What a file says about itself: ``dtype`` and ``shape`` (H, W) or (H, W, C) of its decoded first frame.
+
+    ``also``: dtypes that a tensor may record instead (bool for one-bit pictures). ``refuse`` says why this variant
+    cannot be decoded exactly here (None when it can). ``attributes``: what else the header tells.
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    frames: int = 1
+    also: tuple[str, ...] = ()
+    refuse: str | None = None
+    attributes: Mapping[str, Any] = {}
+
+    def agrees(self, dtype: str, shape: tuple[int, ...]) -> bool:
+        """Is a recorded ``dtype`` and ``shape`` what this file decodes to? Grey may have a last axis of one."""
+        same = self.shape == shape or (len(self.shape) == 2 and (*self.shape, 1) == shape)
+        return same and (dtype == self.dtype or dtype in self.also)
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    """One parameter: its type(s), the default written when the user gives none, and the values allowed.
+
+    ``required``: without it a stored stream cannot be decoded. ``default`` None: filled from the dtype, or left out.
+    """
+
+    name: str
+    types: tuple[type, ...]
+    default: Any = None
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[Any, ...] = ()
+    required: bool = False
+    about: str = ""
+
+    def refused(self, value: Any) -> str | None:
+        """Why ``value`` is not allowed; None when it is."""
+        if not isinstance(value, self.types) or (isinstance(value, bool) and bool not in self.types):
+            return f"{self.name} must be {' or '.join(t.__name__ for t in self.types)}, not {value!r}"
+        if self.choices and value not in self.choices:
+            return f"{self.name} must be one of {', '.join(map(str, self.choices))}, not {value!r}"
+        if (self.low is not None and value < self.low) or (self.high is not None and value > self.high):
+            return f"{self.name} must lie in {self.low:g} .. {self.high:g}, not {value!r}"
+        if isinstance(value, float) and not np.isfinite(value):
+            return f"{self.name} must be finite, not {value!r}"
+        return None
+
+
+def anything(dtype: str, shape: Shape | None) -> str | None:
+    """Every dtype and shape is taken."""
+    return None
+
+
+def _never(params: Params, dtype: str, shape: Shape | None) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """One row of the registry.
+
+    ``exact``: always, conditions (then ``conditions`` in words and ``is_exact`` in code) or never.
+    ``takes(dtype, shape)`` gives the reason why arrays of that kind are refused, or None.
+    ``encode(raw, params)``, ``decode(stored, params, length)`` and ``encoded(length, params)`` for filters and byte
+    codecs; for media ``header(data)``, ``write(array, params)`` (None: verbatim files only), ``pixels(data, header)``,
+    ``describe(data)`` (metadata) and ``whole(data, header)`` (why a file cannot be whole, judged before its pixels are
+    made). ``tolerance`` is the class of agreement that a port owes the reference's decode.
+    """
+
+    name: str
+    kind: str
+    exact: str
+    about: str
+    aliases: tuple[str, ...] = ()
+    params: tuple[Param, ...] = ()
+    takes: Callable[[str, Shape | None], str | None] = anything
+    library: str = "numpy"
+    extra: str | None = None
+    tolerance: str = "E"
+    conditions: str = ""
+    proves: tuple[str, ...] = ()
+    limits: Mapping[str, int] = field(default_factory=dict)
+    media_type: str = ""
+    suffixes: tuple[str, ...] = ()
+    encode: Callable[[Buffer, Params], Buffer | None] | None = None
+    decode: Callable[[Buffer, Params, int], Buffer] | None = None
+    encoded: Callable[[int, Params], int] | None = None
+    is_exact: Callable[[Params, str, Shape | None], bool] = _never
+    sniff: Callable[[bytes], bool] | None = None
+    header: Callable[[bytes], Header] | None = None
+    write: Callable[[np.ndarray, Params], bytes] | None = None
+    pixels: Callable[[bytes, Header], np.ndarray] | None = None
+    describe: Callable[[bytes], dict[str, Any]] | None = None
+    whole: Callable[[bytes, Header], str | None] | None = None
+
+
+def corrupt(clause: str, detail: str) -> LakebedError:
+    """E_CODEC_DATA, the one error of every damaged stream."""
+    return error("E_CODEC_DATA", clause, detail)

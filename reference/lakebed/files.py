@@ -1,0 +1,99 @@
+"""Floor 1. Encoded files: told apart by their bytes, shape and dtype from their header, never decoded to look.
+
+``lakebed.read("cat.jpg")`` gives an :class:`EncodedFile`; appended to a tensor whose codecs include its format, the
+file's own bytes are stored. :meth:`EncodedFile.verify` decodes it once, so that nothing unreadable gets in.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .codecs import CODECS, decode_media
+from .errors import LakebedError, error
+
+PIXELS = 1 << 28
+"""Pixels a picture may have to be verified without asking [limits.pixels]; raise it per call."""
+
+_HEAD = "file.header"
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedFile:
+    """A whole encoded file. ``shape`` is (H, W) or (H, W, C); ``dtype`` that of the decoded values."""
+
+    data: bytes = field(repr=False)
+    format: str
+    dtype: str
+    shape: tuple[int, ...]
+    frames: int = 1
+    name: str | None = None
+    also: tuple[str, ...] = ()
+    refuse: str | None = None
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+    def array(self, dtype: str | None = None, shape: tuple[int, ...] | None = None) -> np.ndarray:
+        """The decoded first frame; E_CODEC_DATA when the file is damaged. May be read-only."""
+        return decode_media(self.format, {}, self.data, dtype or self.dtype, shape or self.shape, object=self.name)
+
+    def verify(self, *, pixels: int = PIXELS) -> np.ndarray:
+        """Decode the whole picture once; truncated or corrupt is E_SAMPLE_FILE [file.whole].
+
+        More than ``pixels`` pixels is E_SAMPLE_LIMIT [file.pixels]; a variant that nothing here decodes exactly is
+        E_SAMPLE_FILE [file.variant]. Returns the array, so that the caller need not decode again.
+        """
+        if self.refuse is not None:
+            raise error("E_SAMPLE_FILE", "file.variant", self.refuse, object=self.name)
+        if self.shape[0] * self.shape[1] > pixels:
+            detail = f"a picture of {self.shape[0]} x {self.shape[1]} pixels is over the limit of {pixels}"
+            raise error("E_SAMPLE_LIMIT", "file.pixels", detail, object=self.name)
+        row = CODECS[self.format]
+        try:
+            header = row.header(self.data)
+            reason = None if row.whole is None else row.whole(self.data, header)
+            if reason is not None:
+                raise error("E_SAMPLE_FILE", "file.whole", f"a {self.format} file is not whole: {reason}")
+            return self.array()
+        except LakebedError as problem:
+            raise error("E_SAMPLE_FILE", "file.whole", problem.detail, object=self.name) from problem
+
+
+def sniff(data: bytes) -> str | None:
+    """The registry's name of the format whose magic ``data`` begins with; None when there is none."""
+    for row in CODECS.values():
+        if row.sniff is not None and row.sniff(data):
+            return row.name
+    return None
+
+
+def read(source: str | bytes | bytearray | memoryview | os.PathLike[str]) -> EncodedFile:
+    """An encoded file from a path or from its bytes. Only its header is looked at.
+
+    Unknown formats: E_SAMPLE_FILE [file.sniff]; a header that makes no sense: E_SAMPLE_FILE [file.header].
+    """
+    name = None
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        data = bytes(source)
+    else:
+        path = Path(source)
+        data, name = path.read_bytes(), path.name
+    form = sniff(data)
+    if form is None:
+        known = ", ".join(sorted(row.name for row in CODECS.values() if row.sniff is not None))
+        start = data[:8].hex(" ") or "nothing"
+        raise error("E_SAMPLE_FILE", "file.sniff", f"bytes beginning {start} are none of {known}", object=name)
+    row = CODECS[form]
+    try:
+        header = row.header(data)
+        attributes = {} if row.describe is None else row.describe(data)
+    except LakebedError as problem:
+        raise error("E_SAMPLE_FILE", _HEAD, problem.detail, object=name) from problem
+    frames = attributes.get("frames", header.frames)
+    return EncodedFile(
+        data, form, header.dtype, header.shape, frames, name, header.also, header.refuse, attributes
+    )

@@ -1,0 +1,414 @@
+"""Floor 1. htypes: what a tensor's values mean, how they lie in bytes, and which of them are refused [htype].
+
+One row each: dtypes and ranks allowed, defaults, whether the values must stay exact, required attributes, the way
+from a caller's value to arrays and back, and the constraints checked when a sample is appended.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from .dtypes import DTYPES, dtype, to_array
+from .errors import LakebedError, error
+
+Shape = tuple[int | None, ...]
+Value = np.ndarray | list[np.ndarray]
+_INTS = tuple(name for name, row in DTYPES.items() if row.kind in ("int", "uint"))
+_FLOATS = tuple(name for name, row in DTYPES.items() if row.kind == "float")
+_NUMBERS = tuple(name for name, row in DTYPES.items() if row.kind in ("int", "uint", "float"))
+COORDS = {"type": ("pixel", "fractional"), "mode": ("LTRB", "LTWH", "CCWH")}
+
+
+class TensorLike(Protocol):
+    """What a tensor must tell; ``attributes`` as stored, JSON values."""
+
+    htype: str
+    dtype: str
+    shape: Shape
+    sequence: bool
+    attributes: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HType:
+    """One row. ``check(htype, attributes, item, names)`` raises for an item that breaks a rule of the htype.
+
+    ``convert`` turns a caller's value for one item into an array; ``present`` turns a stored item into what users
+    hold. ``exact``: no lossy codec, ever [htype.exact].
+    """
+
+    name: str
+    about: str
+    dtypes: tuple[str, ...]
+    dtype: str | None
+    ranks: tuple[int, ...] | None
+    shape: Shape | None
+    exact: bool = False
+    sequence: bool = False
+    attributes: tuple[str, ...] = ()
+    frame: Callable[[str, Shape], str | None] | None = None
+    check: Callable[[str, Mapping[str, Any], np.ndarray], None] | None = None
+    convert: Callable[[Any, str], np.ndarray] | None = None
+    present: Callable[[np.ndarray], Any] | None = None
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _refuse(htype: str, rule: str, detail: str) -> LakebedError:
+    return error("E_SAMPLE_HTYPE", f"htype.{htype}.{rule}", f"{htype}: {detail}")
+
+
+# --- constraints of one item, or of many stacked on new first axes ---------------------------------------------------
+
+
+def _check_class(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
+    """Ids count from zero; with class names, each id has one."""
+    if item.size == 0:
+        return
+    names = attributes.get("class_names") or ()
+    if item.dtype.kind == "i" and int(item.min()) < 0:
+        raise _refuse(htype, "range", f"id {int(item.min())} is negative")
+    if names and int(item.max()) >= len(names):
+        raise _refuse(htype, "range", f"id {int(item.max())} has no name; there are {len(names)} class names")
+
+
+def _check_bbox(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
+    """Finite; fractional boxes within 0..1; no negative extent in any mode."""
+    if item.size == 0:
+        return
+    boxes = item.reshape(-1, 4).astype(np.float64)
+    coords = {**_BBOX, **(attributes.get("coords") or {})}
+    if not bool(np.isfinite(boxes).all()):
+        raise _refuse(htype, "finite", "a box has NaN or infinity")
+    if coords["type"] == "fractional" and not (boxes.min() >= 0 and boxes.max() <= 1):
+        raise _refuse(htype, "fractional", f"a fractional box lies outside 0..1: {boxes.min():g} .. {boxes.max():g}")
+    extent = boxes[:, 2:] - boxes[:, :2] if coords["mode"] == "LTRB" else boxes[:, 2:]
+    if bool((extent < 0).any()):
+        worst = boxes[(extent < 0).any(axis=1)][0].tolist()
+        raise _refuse(htype, "extent", f"a box {worst} in mode {coords['mode']} has a negative width or height")
+
+
+def _check_keypoints(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
+    """Visibility is 0, 1 or 2; coordinates are finite; as many points as there are names."""
+    names = attributes.get("keypoints") or ()
+    if names and item.shape[-2] != len(names):
+        raise _refuse(htype, "names", f"{item.shape[-2]} points, but {len(names)} keypoint names")
+    if item.size == 0:
+        return
+    seen = item[..., 2].astype(np.float64)
+    if not bool(np.isin(seen, (0.0, 1.0, 2.0)).all()):
+        odd = seen[~np.isin(seen, (0.0, 1.0, 2.0))].ravel()[0]
+        raise _refuse(htype, "visibility", f"visibility {odd:g} is none of 0 (absent), 1 (hidden), 2 (visible)")
+    _check_finite(htype, attributes, item)
+
+
+def _check_finite(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
+    if item.dtype.kind not in "iub" and not bool(np.isfinite(item.astype(np.float64)).all()):
+        raise _refuse(htype, "finite", "NaN or infinity among the coordinates")
+
+
+def _check_polygon(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
+    if item.shape[-2] < 3:
+        raise _refuse(htype, "points", f"a polygon of {item.shape[-2]} points; three are the least")
+    _check_finite(htype, attributes, item)
+
+
+def _check_text(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
+    try:
+        item.tobytes().decode("utf-8")
+    except UnicodeDecodeError as problem:
+        raise _refuse(htype, "utf8", f"bytes that are not UTF-8: {problem}") from problem
+
+
+def _check_json(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
+    try:
+        json.loads(item.tobytes().decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as problem:
+        raise _refuse(htype, "syntax", f"bytes that are no JSON: {problem}") from problem
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
+
+
+# --- values to arrays and back ----------------------------------------------------------------------------------------
+
+
+def _text(value: Any, htype: str) -> np.ndarray:
+    if isinstance(value, (np.ndarray, bytes, bytearray)):
+        kept = value if isinstance(value, np.ndarray) else np.frombuffer(bytes(value), np.uint8)
+        return kept
+    if not isinstance(value, str):
+        raise _refuse(htype, "type", f"a string is needed, not {type(value).__name__}")
+    try:
+        return np.frombuffer(value.encode("utf-8"), np.uint8)
+    except UnicodeEncodeError as problem:
+        raise _refuse(htype, "utf8", f"a string that UTF-8 cannot hold: {problem}") from problem
+
+
+def _json(value: Any, htype: str) -> np.ndarray:
+    """Compact JSON; numpy scalars and arrays inside become numbers and lists."""
+    try:
+        written = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
+        return np.frombuffer(written.encode("utf-8"), np.uint8)
+    except (TypeError, ValueError, RecursionError) as problem:
+        raise _refuse(htype, "syntax", f"a value that JSON cannot hold: {problem}") from problem
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} is no JSON value")
+
+
+def _as_text(item: np.ndarray) -> str:
+    try:
+        return item.tobytes().decode("utf-8")
+    except UnicodeDecodeError as problem:
+        raise error("E_VALUE_TEXT", "htype.text.utf8", f"stored text is not UTF-8: {problem}") from problem
+
+
+def _as_json(item: np.ndarray) -> Any:
+    try:
+        return json.loads(item.tobytes().decode("utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as problem:
+        raise error("E_VALUE_TEXT", "htype.json.syntax", f"stored text is no JSON: {problem}") from problem
+
+
+# --- rules about a tensor's shape, judged when it is created ----------------------------------------------------------
+
+
+def _last(*lengths: int) -> Callable[[str, Shape], str | None]:
+    def reason(name: str, shape: Shape) -> str | None:
+        wanted = " or ".join(map(str, lengths))
+        return None if shape[-1] in lengths or (shape[-1] is None and len(lengths) > 1) else f"the last axis is {wanted}"
+
+    return reason
+
+
+def _gray(name: str, shape: Shape) -> str | None:
+    return None if len(shape) == 2 or shape[2] == 1 else "a third axis has length 1"
+
+
+_BBOX = {"type": "pixel", "mode": "LTRB"}
+_TEXT = {"exact": True, "dtypes": ("uint8",), "dtype": "uint8", "ranks": (1,), "shape": (None,)}
+_ROWS = (
+    HType("generic", "anything", tuple(DTYPES), None, None, None),
+    HType("image", "a picture: height, width, channels", ("uint8", "uint16"), "uint8", (2, 3), (None, None, None)),
+    HType("image.rgb", "a picture of three channels", ("uint8", "uint16"), "uint8", (3,), (None, None, 3),
+          frame=_last(3)),
+    HType("image.gray", "a picture of one channel", ("uint8", "uint16"), "uint8", (2, 3), (None, None), frame=_gray),
+    HType("class_label", "ids of named classes", _INTS, "uint32", (0, 1), (), True,
+          attributes=("class_names",), check=_check_class),
+    HType("bbox", "boxes: one row of four numbers each", _NUMBERS, "float32", (2,), (None, 4), True,
+          attributes=("coords",), frame=_last(4), check=_check_bbox, defaults={"coords": _BBOX}),
+    HType("binary_mask", "a mask, or one per object", ("bool",), "bool", (2, 3), (None, None), True),
+    HType("segment_mask", "a class id for every pixel", ("uint8", "uint16", "uint32", "uint64"), "uint32", (2, 3),
+          (None, None), True, attributes=("class_names",), check=_check_class),
+    HType("keypoints", "named points of every object: x, y, visibility", ("float32", "int32", "float64", "int64"),
+          "float32", (3,), (None, None, 3), True, attributes=("keypoints", "connections"), frame=_last(3),
+          check=_check_keypoints),
+    HType("point", "points in two or three dimensions", _NUMBERS, "int32", (2,), (None, 2), True, frame=_last(2, 3),
+          check=_check_finite),
+    HType("polygon", "a list of polygons, each a row per point", _NUMBERS, "float32", (2,), (None, 2), True, True,
+          frame=_last(2, 3), check=_check_polygon),
+    HType("embedding", "a vector", _NUMBERS, "float32", (1,), (None,)),
+    HType("text", "a string, UTF-8", check=_check_text, convert=_text, present=_as_text, **_TEXT),
+    HType("json", "a JSON value, UTF-8", check=_check_json, convert=_json, present=_as_json, **_TEXT),
+    HType("list", "a list of JSON values", sequence=True, check=_check_json, convert=_json, present=_as_json, **_TEXT),
+    HType("tag", "a list of strings", sequence=True, check=_check_text, convert=_text, present=_as_text, **_TEXT),
+)
+HTYPES: dict[str, HType] = {row.name: row for row in _ROWS}
+
+
+def parse(name: str) -> tuple[str, bool]:
+    """(htype, sequence) of ``"bbox"`` or ``"sequence[bbox]"``; unknown names are E_ARGUMENT [htype.unknown].
+
+    Polygon, list and tag are sequences by themselves; a sequence of sequences does not exist.
+    """
+    inner, sequence = name, False
+    if name.startswith("sequence[") and name.endswith("]"):
+        inner, sequence = name[9:-1], True
+    row = HTYPES.get(inner or "generic")
+    if row is None:
+        raise error("E_ARGUMENT", "htype.unknown", f"{name!r} is no htype; there are {', '.join(HTYPES)}")
+    if sequence and row.sequence:
+        raise error("E_ARGUMENT", "htype.sequence", f"{inner} is a sequence already")
+    return row.name, sequence or row.sequence
+
+
+def row_of(name: str) -> HType:
+    """The row of a stored htype; one this reader does not know is read as generic [htype.unknown.read]."""
+    return HTYPES.get(name, HTYPES["generic"])
+
+
+def check_tensor(
+    htype: str, dtype_name: str, shape: Shape, sequence: bool, attributes: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Refuse a tensor that its htype does not allow; returns the attributes with the htype's defaults filled in."""
+    row = HTYPES[parse(htype)[0]]
+    name = row.name
+    if dtype(dtype_name).name not in row.dtypes:
+        raise _tensor(name, "dtype", f"dtype {dtype_name} is none of {', '.join(row.dtypes)}")
+    if row.ranks is not None and len(shape) not in row.ranks:
+        raise _tensor(name, "rank", f"{len(shape)} axes; it has {' or '.join(map(str, row.ranks))}")
+    reason = None if row.frame is None else row.frame(name, shape)
+    if reason is not None:
+        raise _tensor(name, "shape", f"shape {list(shape)}: {reason}")
+    if row.sequence and not sequence:
+        raise _tensor(name, "sequence", "its tensors are sequences")
+    filled = {**row.defaults, **attributes}
+    for key in row.attributes:
+        if filled.get(key) is not None:
+            filled[key] = _ATTRIBUTES[key](name, filled[key], filled)
+    return filled
+
+
+def _tensor(htype: str, rule: str, detail: str) -> LakebedError:
+    return error("E_ARGUMENT", f"htype.{htype}.{rule}", f"{htype}: {detail}")
+
+
+def _names(htype: str, value: Any, attributes: Mapping[str, Any]) -> list[str]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(name, str) for name in value):
+        raise _tensor(htype, "names", f"names are a list of strings, not {value!r}")
+    if len(set(value)) != len(value):
+        raise _tensor(htype, "names", "a name stands twice in the list")
+    return list(value)
+
+
+def _coords(htype: str, value: Any, attributes: Mapping[str, Any]) -> dict[str, str]:
+    if not isinstance(value, Mapping) or not set(value) <= set(COORDS):
+        raise _tensor(htype, "coords", f"coords has the members type and mode, not {value!r}")
+    full = {**_BBOX, **value}
+    for key, allowed in COORDS.items():
+        if full[key] not in allowed:
+            raise _tensor(htype, "coords", f"coords {key} is one of {', '.join(allowed)}, not {full[key]!r}")
+    return full
+
+
+def _connections(htype: str, value: Any, attributes: Mapping[str, Any]) -> list[list[int]]:
+    known = len(attributes.get("keypoints") or ()) or None
+    pairs = []
+    for pair in value if isinstance(value, (list, tuple)) else [None]:
+        whole = isinstance(pair, (list, tuple)) and len(pair) == 2 and all(type(i) is int and i >= 0 for i in pair)
+        if not whole or (known is not None and max(pair) >= known):
+            raise _tensor(htype, "connections", f"connections are pairs of keypoint numbers, not {pair!r}")
+        pairs.append(list(pair))
+    return pairs
+
+
+_ATTRIBUTES: dict[str, Callable[[str, Any, Mapping[str, Any]], Any]] = {
+    "class_names": _names,
+    "keypoints": _names,
+    "coords": _coords,
+    "connections": _connections,
+}
+
+
+# --- samples ----------------------------------------------------------------------------------------------------------
+
+
+def encode_sample(tensor: TensorLike, value: Any, *, name_id: Callable[[str], int] | None = None) -> Value:
+    """A caller's value as the array that is stored, or the list of them in a sequence tensor; every rule checked.
+
+    ``name_id`` gives the id of a class name and may extend the list; without it unknown names are refused.
+    """
+    row = row_of(tensor.htype)
+    if not tensor.sequence:
+        return _item(row, tensor, value, name_id)
+    if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
+        raise error("E_SAMPLE_SHAPE", "sample.sequence", f"a sequence takes a list, not {type(value).__name__}")
+    return [_item(row, tensor, item, name_id) for item in value]
+
+
+def _item(row: HType, tensor: TensorLike, value: Any, name_id: Callable[[str], int] | None) -> np.ndarray:
+    if row.convert is not None:
+        value = row.convert(value, row.name)
+    elif "class_names" in row.attributes and _has_names(value):
+        value = _ids(row.name, tensor.attributes, value, name_id)
+    array = to_array(value, dtype(tensor.dtype), what=f"a sample of {row.name}")
+    check_shape(tensor.shape, array.shape)
+    if row.check is not None:
+        row.check(row.name, tensor.attributes, array)
+    return array
+
+
+def check_shape(tensor: Shape, sample: tuple[int, ...]) -> None:
+    """Rank and fixed axes; else E_SAMPLE_SHAPE [sample.shape]."""
+    if len(sample) != len(tensor) or any(a is not None and a != b for a, b in zip(tensor, sample, strict=True)):
+        wanted = ", ".join("any" if axis is None else str(axis) for axis in tensor)
+        raise error("E_SAMPLE_SHAPE", "sample.shape", f"a sample of shape {sample} where ({wanted}) is due")
+
+
+def _has_names(value: Any) -> bool:
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind == "U" or (value.dtype.kind == "O" and any(isinstance(v, str) for v in value.flat))
+    return isinstance(value, str) or (isinstance(value, (list, tuple)) and any(isinstance(v, str) for v in value))
+
+
+def _ids(htype: str, attributes: Mapping[str, Any], value: Any, name_id: Callable[[str], int] | None) -> Any:
+    """Class names as ids; numbers among them stay."""
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [_ids(htype, attributes, each, name_id) for each in value]
+    if not isinstance(value, str):
+        return value
+    if name_id is not None:
+        return name_id(str(value))
+    names = list(attributes.get("class_names") or ())
+    if value not in names:
+        raise _refuse(htype, "names", f"{value!r} is none of the {len(names)} class names")
+    return names.index(value)
+
+
+def check_sample(tensor: TensorLike, sample: Value) -> None:
+    """Every rule again for arrays that did not come through :func:`encode_sample` (decoded files, sub-regions)."""
+    row = row_of(tensor.htype)
+    for item in sample if isinstance(sample, list) else [sample]:
+        check_shape(tensor.shape, item.shape)
+        if row.check is not None:
+            row.check(row.name, tensor.attributes, item)
+
+
+def encode_many(tensor: TensorLike, values: Any) -> np.ndarray | None:
+    """Many samples at once: one array (n, ...) of the tensor's dtype, checked in one go.
+
+    For numpy arrays (and lists of plain numbers for rank 0) of non-sequence tensors; None when the samples must be
+    taken one by one.
+    """
+    row = row_of(tensor.htype)
+    if tensor.sequence or row.convert is not None:
+        return None
+    if not isinstance(values, np.ndarray):
+        numbers = isinstance(values, (list, tuple)) and all(type(value) in (int, float, bool) for value in values)
+        if tensor.shape or not numbers:
+            return None
+    elif values.dtype.kind in "OUST" or values.ndim == 0:
+        return None
+    array = to_array(values, dtype(tensor.dtype), what=f"samples of {row.name}")
+    check_shape(tensor.shape, array.shape[1:])
+    check_many(tensor, array)
+    return array
+
+
+def check_many(tensor: TensorLike, array: np.ndarray) -> None:
+    """Every rule of the htype for samples stacked on the first axis."""
+    row = row_of(tensor.htype)
+    if row.check is None:
+        return
+    if row.present is not None:
+        for item in array:
+            row.check(row.name, tensor.attributes, item)
+    elif len(array):
+        row.check(row.name, tensor.attributes, array)
+
+
+def decode_sample(htype: str, sample: Value) -> Any:
+    """What a user holds: str for text, the value for json, lists of them for list and tag, else the arrays."""
+    row = row_of(htype)
+    if row.present is None:
+        return sample
+    return [row.present(item) for item in sample] if isinstance(sample, list) else row.present(sample)
