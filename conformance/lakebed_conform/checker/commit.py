@@ -202,7 +202,7 @@ def tables(value: dict[str, Any]) -> tuple[tuple[Row, ...], tuple[str, ...]]:
 
 def _table(value: Any, columns: tuple[str, ...], array: str) -> dict[str, list[Any]]:
     closed = isinstance(value, dict) and set(value) == set(columns)
-    need(closed, "E_TABLE_COLUMNS", "json.columns_closed", f"columns are {_short(list(value or []))}")
+    need(closed, "E_TABLE_COLUMNS", "json.columns_closed", f"columns are {_short(sorted(value) if isinstance(value, dict) else value)}")
     need(isinstance(value[array], list), "E_TABLE_COLUMNS", "json.column", f"{array} is not an array")
     n = len(value[array])
     read: dict[str, list[Any]] = {}
