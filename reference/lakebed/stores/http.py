@@ -206,7 +206,7 @@ class HttpStore:
         self.put("chunks", b"")
 
     def delete(self, key: str) -> NoReturn:
-        return self.put(key, b"")
+        self.put(key, b"")
 
     # one request after another, until one succeeds or the budget is spent
 
