@@ -46,9 +46,9 @@ def parse(value: Any) -> Fidelity:
     if isinstance(value, dict) and len(value) == 1:
         kind, bound = next(iter(value.items()))
         number = isinstance(bound, (int, float)) and not isinstance(bound, bool)
-        if kind in _BOUNDS and number and math.isfinite(bound) and bound > 0:
-            if kind != "max_rel_error" or bound < 1:
-                return Fidelity(kind, float(bound))
+        bounded = number and math.isfinite(bound) and bound > 0 and (kind != "max_rel_error" or bound < 1)
+        if kind in _BOUNDS and bounded:
+            return Fidelity(kind, float(bound))
     raise error(
         "E_ARGUMENT",
         "fidelity.form",

@@ -18,9 +18,9 @@ from .codecs import CODECS, decode_media
 from .errors import LakebedError, error
 
 PIXELS = 1 << 28
-"""Pixels a picture may have to be verified without asking [limits.pixels]; raise it per call."""
+"""Pixels a picture may have to be verified without asking [media.append]; raise it per call."""
 
-_HEAD = "file.header"
+_CLAUSE = "media.append"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +42,25 @@ class EncodedFile:
         return decode_media(self.format, {}, self.data, dtype or self.dtype, shape or self.shape, object=self.name)
 
     def verify(self, *, pixels: int = PIXELS) -> np.ndarray:
-        """Decode the whole picture once; truncated or corrupt is E_SAMPLE_FILE [file.whole].
+        """Decode the whole picture once; truncated or corrupt is E_SAMPLE_FILE [media.append].
 
-        More than ``pixels`` pixels is E_SAMPLE_LIMIT [file.pixels]; a variant that nothing here decodes exactly is
-        E_SAMPLE_FILE [file.variant]. Returns the array, so that the caller need not decode again.
+        More than ``pixels`` pixels is E_SAMPLE_LIMIT [media.append]; a variant that nothing here decodes exactly is
+        E_SAMPLE_FILE [media.append]. Returns the array, so that the caller need not decode again.
         """
         if self.refuse is not None:
-            raise error("E_SAMPLE_FILE", "file.variant", self.refuse, object=self.name)
+            raise error("E_SAMPLE_FILE", _CLAUSE, self.refuse, object=self.name)
         if self.shape[0] * self.shape[1] > pixels:
             detail = f"a picture of {self.shape[0]} x {self.shape[1]} pixels is over the limit of {pixels}"
-            raise error("E_SAMPLE_LIMIT", "file.pixels", detail, object=self.name)
+            raise error("E_SAMPLE_LIMIT", _CLAUSE, detail, object=self.name)
         row = CODECS[self.format]
         try:
             header = row.header(self.data)
             reason = None if row.whole is None else row.whole(self.data, header)
             if reason is not None:
-                raise error("E_SAMPLE_FILE", "file.whole", f"a {self.format} file is not whole: {reason}")
+                raise error("E_SAMPLE_FILE", _CLAUSE, f"a {self.format} file is not whole: {reason}")
             return self.array()
         except LakebedError as problem:
-            raise error("E_SAMPLE_FILE", "file.whole", problem.detail, object=self.name) from problem
+            raise error("E_SAMPLE_FILE", _CLAUSE, problem.detail, object=self.name) from problem
 
 
 def sniff(data: bytes) -> str | None:
@@ -74,7 +74,7 @@ def sniff(data: bytes) -> str | None:
 def read(source: str | bytes | bytearray | memoryview | os.PathLike[str]) -> EncodedFile:
     """An encoded file from a path or from its bytes. Only its header is looked at.
 
-    Unknown formats: E_SAMPLE_FILE [file.sniff]; a header that makes no sense: E_SAMPLE_FILE [file.header].
+    Unknown formats: E_SAMPLE_FILE [media.append]; a header that makes no sense: E_SAMPLE_FILE [media.append].
     """
     name = None
     if isinstance(source, (bytes, bytearray, memoryview)):
@@ -86,14 +86,12 @@ def read(source: str | bytes | bytearray | memoryview | os.PathLike[str]) -> Enc
     if form is None:
         known = ", ".join(sorted(row.name for row in CODECS.values() if row.sniff is not None))
         start = data[:8].hex(" ") or "nothing"
-        raise error("E_SAMPLE_FILE", "file.sniff", f"bytes beginning {start} are none of {known}", object=name)
+        raise error("E_SAMPLE_FILE", _CLAUSE, f"bytes beginning {start} are none of {known}", object=name)
     row = CODECS[form]
     try:
         header = row.header(data)
         attributes = {} if row.describe is None else row.describe(data)
     except LakebedError as problem:
-        raise error("E_SAMPLE_FILE", _HEAD, problem.detail, object=name) from problem
+        raise error("E_SAMPLE_FILE", _CLAUSE, problem.detail, object=name) from problem
     frames = attributes.get("frames", header.frames)
-    return EncodedFile(
-        data, form, header.dtype, header.shape, frames, name, header.also, header.refuse, attributes
-    )
+    return EncodedFile(data, form, header.dtype, header.shape, frames, name, header.also, header.refuse, attributes)

@@ -39,7 +39,7 @@ class HType:
     """One row. ``check(htype, attributes, item, names)`` raises for an item that breaks a rule of the htype.
 
     ``convert`` turns a caller's value for one item into an array; ``present`` turns a stored item into what users
-    hold. ``exact``: no lossy codec, ever [htype.exact].
+    hold. ``exact``: no lossy codec, ever [htype.lossless].
     """
 
     name: str
@@ -58,26 +58,41 @@ class HType:
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
+_SHARED = {
+    **{("tag", rule): "htype.tag.value" for rule in ("utf8", "type")},
+    **{("list", rule): "htype.list.value" for rule in ("value",)},
+    ("text", "type"): "htype.text.utf8",
+    ("class_label", "text"): "htype.class_label.text",
+    ("segment_mask", "text"): "htype.segment_mask.names",
+}
+
+
+def clause(htype: str, rule: str) -> str:
+    """The spec's name of a rule of an htype."""
+    return _SHARED.get((htype, rule), f"htype.{htype.replace('.', '_')}.{rule}")
+
+
 def _refuse(htype: str, rule: str, detail: str) -> LakebedError:
-    return error("E_SAMPLE_HTYPE", f"htype.{htype}.{rule}", f"{htype}: {detail}")
+    return error("E_SAMPLE_HTYPE", clause(htype, rule), f"{htype}: {detail}")
 
 
 # --- constraints of one item, or of many stacked on new first axes ---------------------------------------------------
 
 
 def _check_class(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
-    """Ids count from zero; with class names, each id has one."""
+    """With class names, every id has one; without, any value will do."""
     if item.size == 0:
         return
     names = attributes.get("class_names") or ()
-    if item.dtype.kind == "i" and int(item.min()) < 0:
-        raise _refuse(htype, "range", f"id {int(item.min())} is negative")
-    if names and int(item.max()) >= len(names):
-        raise _refuse(htype, "range", f"id {int(item.max())} has no name; there are {len(names)} class names")
+    if not names:
+        return
+    for least_or_most in (int(item.min()), int(item.max())):
+        if not 0 <= least_or_most < len(names):
+            raise _refuse(htype, "range", f"id {least_or_most} has no name; there are {len(names)} class names")
 
 
 def _check_bbox(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
-    """Finite; fractional boxes within 0..1; no negative extent in any mode."""
+    """Finite, fractional ones within 0..1, no negative width or height in any mode."""
     if item.size == 0:
         return
     boxes = item.reshape(-1, 4).astype(np.float64)
@@ -89,14 +104,15 @@ def _check_bbox(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> 
     extent = boxes[:, 2:] - boxes[:, :2] if coords["mode"] == "LTRB" else boxes[:, 2:]
     if bool((extent < 0).any()):
         worst = boxes[(extent < 0).any(axis=1)][0].tolist()
-        raise _refuse(htype, "extent", f"a box {worst} in mode {coords['mode']} has a negative width or height")
+        raise _refuse(htype, "size", f"a box {worst} in mode {coords['mode']} has a negative width or height")
 
 
 def _check_keypoints(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
     """Visibility is 0, 1 or 2; coordinates are finite; as many points as there are names."""
     names = attributes.get("keypoints") or ()
     if names and item.shape[-2] != len(names):
-        raise _refuse(htype, "names", f"{item.shape[-2]} points, but {len(names)} keypoint names")
+        detail = f"{item.shape[-2]} points, but {len(names)} keypoint names"
+        raise error("E_SAMPLE_SHAPE", "htype.keypoints.axes", detail)
     if item.size == 0:
         return
     seen = item[..., 2].astype(np.float64)
@@ -112,8 +128,8 @@ def _check_finite(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -
 
 
 def _check_polygon(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
-    if item.shape[-2] < 3:
-        raise _refuse(htype, "points", f"a polygon of {item.shape[-2]} points; three are the least")
+    if item.shape[-2] < 1:
+        raise _refuse(htype, "points", "a polygon without points")
     _check_finite(htype, attributes, item)
 
 
@@ -126,9 +142,47 @@ def _check_text(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> 
 
 def _check_json(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
     try:
-        json.loads(item.tobytes().decode("utf-8"), parse_constant=_no_constant)
+        _value(item.tobytes().decode("utf-8"))
     except (ValueError, RecursionError) as problem:
-        raise _refuse(htype, "syntax", f"bytes that are no JSON: {problem}") from problem
+        raise _refuse(htype, "value", f"bytes that are no JSON: {problem}") from problem
+
+
+def _check_channels(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
+    if htype == "image" and item.ndim == 3 and not 1 <= item.shape[-1] <= 4:
+        raise _refuse(htype, "channels", f"{item.shape[-1]} channels; a picture has 1 to 4")
+
+
+DEPTH = 512
+
+
+def _value(text: str) -> Any:
+    """A JSON value by the strict rules; ValueError or RecursionError otherwise [htype.json.value]."""
+    value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_object, parse_float=_finite)
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > DEPTH + 1:
+            raise ValueError(f"it is nested deeper than {DEPTH} levels")
+        level = [inner for outer in level for inner in _inside(outer)]
+    return value
+
+
+def _inside(value: Any) -> Any:
+    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not np.isfinite(number):
+        raise ValueError(f"{text} is no finite number")
+    return number
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object names a member twice")
+    return found
 
 
 def _no_constant(name: str) -> Any:
@@ -140,8 +194,7 @@ def _no_constant(name: str) -> Any:
 
 def _text(value: Any, htype: str) -> np.ndarray:
     if isinstance(value, (np.ndarray, bytes, bytearray)):
-        kept = value if isinstance(value, np.ndarray) else np.frombuffer(bytes(value), np.uint8)
-        return kept
+        return value if isinstance(value, np.ndarray) else np.frombuffer(bytes(value), np.uint8)
     if not isinstance(value, str):
         raise _refuse(htype, "type", f"a string is needed, not {type(value).__name__}")
     try:
@@ -156,7 +209,7 @@ def _json(value: Any, htype: str) -> np.ndarray:
         written = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
         return np.frombuffer(written.encode("utf-8"), np.uint8)
     except (TypeError, ValueError, RecursionError) as problem:
-        raise _refuse(htype, "syntax", f"a value that JSON cannot hold: {problem}") from problem
+        raise _refuse(htype, "value", f"a value that JSON cannot hold: {problem}") from problem
 
 
 def _plain(value: Any) -> Any:
@@ -174,9 +227,9 @@ def _as_text(item: np.ndarray) -> str:
 
 def _as_json(item: np.ndarray) -> Any:
     try:
-        return json.loads(item.tobytes().decode("utf-8"), parse_constant=_no_constant)
+        return _value(item.tobytes().decode("utf-8"))
     except (ValueError, RecursionError) as problem:
-        raise error("E_VALUE_TEXT", "htype.json.syntax", f"stored text is no JSON: {problem}") from problem
+        raise error("E_VALUE_TEXT", "htype.json.value", f"stored text is no JSON: {problem}") from problem
 
 
 # --- rules about a tensor's shape, judged when it is created ----------------------------------------------------------
@@ -185,38 +238,110 @@ def _as_json(item: np.ndarray) -> Any:
 def _last(*lengths: int) -> Callable[[str, Shape], str | None]:
     def reason(name: str, shape: Shape) -> str | None:
         wanted = " or ".join(map(str, lengths))
-        return None if shape[-1] in lengths or (shape[-1] is None and len(lengths) > 1) else f"the last axis is {wanted}"
+        return None if shape[-1] in lengths else f"the last axis is {wanted}"
 
     return reason
+
+
+def _image(name: str, shape: Shape) -> str | None:
+    wrong = len(shape) == 3 and shape[2] is not None and not 1 <= shape[2] <= 4
+    return "a picture has 1 to 4 channels" if wrong else None
 
 
 def _gray(name: str, shape: Shape) -> str | None:
     return None if len(shape) == 2 or shape[2] == 1 else "a third axis has length 1"
 
 
-_BBOX = {"type": "pixel", "mode": "LTRB"}
+_BBOX = {"type": "pixel", "mode": "LTWH"}
 _TEXT = {"exact": True, "dtypes": ("uint8",), "dtype": "uint8", "ranks": (1,), "shape": (None,)}
 _ROWS = (
-    HType("generic", "anything", tuple(DTYPES), None, None, None),
-    HType("image", "a picture: height, width, channels", ("uint8", "uint16"), "uint8", (2, 3), (None, None, None)),
-    HType("image.rgb", "a picture of three channels", ("uint8", "uint16"), "uint8", (3,), (None, None, 3),
-          frame=_last(3)),
+    HType("generic", "anything", tuple(DTYPES), "float64", None, None),
+    HType(
+        "image",
+        "a picture: height, width, channels",
+        ("uint8", "uint16"),
+        "uint8",
+        (2, 3),
+        (None, None, None),
+        frame=_image,
+        check=_check_channels,
+    ),
+    HType(
+        "image.rgb", "a picture of three channels", ("uint8", "uint16"), "uint8", (3,), (None, None, 3), frame=_last(3)
+    ),
     HType("image.gray", "a picture of one channel", ("uint8", "uint16"), "uint8", (2, 3), (None, None), frame=_gray),
-    HType("class_label", "ids of named classes", _INTS, "uint32", (0, 1), (), True,
-          attributes=("class_names",), check=_check_class),
-    HType("bbox", "boxes: one row of four numbers each", _NUMBERS, "float32", (2,), (None, 4), True,
-          attributes=("coords",), frame=_last(4), check=_check_bbox, defaults={"coords": _BBOX}),
+    HType(
+        "class_label",
+        "ids of named classes",
+        _INTS,
+        "uint32",
+        (0, 1),
+        (),
+        True,
+        attributes=("class_names",),
+        check=_check_class,
+    ),
+    HType(
+        "bbox",
+        "boxes: one row of four numbers each",
+        _NUMBERS,
+        "float32",
+        (2,),
+        (None, 4),
+        True,
+        attributes=("coords",),
+        frame=_last(4),
+        check=_check_bbox,
+        defaults={"coords": _BBOX},
+    ),
     HType("binary_mask", "a mask, or one per object", ("bool",), "bool", (2, 3), (None, None), True),
-    HType("segment_mask", "a class id for every pixel", ("uint8", "uint16", "uint32", "uint64"), "uint32", (2, 3),
-          (None, None), True, attributes=("class_names",), check=_check_class),
-    HType("keypoints", "named points of every object: x, y, visibility", ("float32", "int32", "float64", "int64"),
-          "float32", (3,), (None, None, 3), True, attributes=("keypoints", "connections"), frame=_last(3),
-          check=_check_keypoints),
-    HType("point", "points in two or three dimensions", _NUMBERS, "int32", (2,), (None, 2), True, frame=_last(2, 3),
-          check=_check_finite),
-    HType("polygon", "a list of polygons, each a row per point", _NUMBERS, "float32", (2,), (None, 2), True, True,
-          frame=_last(2, 3), check=_check_polygon),
-    HType("embedding", "a vector", _NUMBERS, "float32", (1,), (None,)),
+    HType(
+        "segment_mask",
+        "a class id for every pixel",
+        ("uint8", "uint16", "uint32", "uint64"),
+        "uint32",
+        (2, 3),
+        (None, None),
+        True,
+        attributes=("class_names",),
+        check=_check_class,
+    ),
+    HType(
+        "keypoints",
+        "named points of every object: x, y, visibility",
+        ("float32", "int32"),
+        "float32",
+        (3,),
+        (None, None, 3),
+        True,
+        attributes=("keypoints", "connections"),
+        frame=_last(3),
+        check=_check_keypoints,
+    ),
+    HType(
+        "point",
+        "points in two or three dimensions",
+        _NUMBERS,
+        "float32",
+        (2,),
+        (None, 2),
+        True,
+        frame=_last(2, 3),
+        check=_check_finite,
+    ),
+    HType(
+        "polygon",
+        "a list of polygons, each a row per point",
+        _NUMBERS,
+        "float32",
+        (2,),
+        (None, 2),
+        True,
+        True,
+        frame=_last(2, 3),
+        check=_check_polygon,
+    ),
+    HType("embedding", "a vector", _FLOATS, "float32", (1,), (None,)),
     HType("text", "a string, UTF-8", check=_check_text, convert=_text, present=_as_text, **_TEXT),
     HType("json", "a JSON value, UTF-8", check=_check_json, convert=_json, present=_as_json, **_TEXT),
     HType("list", "a list of JSON values", sequence=True, check=_check_json, convert=_json, present=_as_json, **_TEXT),
@@ -241,8 +366,13 @@ def parse(name: str) -> tuple[str, bool]:
     return row.name, sequence or row.sequence
 
 
+def is_python(name: str) -> bool:
+    """Do users hold something else than arrays: text, json, list, tag?"""
+    return row_of(name).present is not None
+
+
 def row_of(name: str) -> HType:
-    """The row of a stored htype; one this reader does not know is read as generic [htype.unknown.read]."""
+    """The row of a stored htype; one this reader does not know is read as generic [htype.unknown]."""
     return HTYPES.get(name, HTYPES["generic"])
 
 
@@ -253,14 +383,14 @@ def check_tensor(
     row = HTYPES[parse(htype)[0]]
     name = row.name
     if dtype(dtype_name).name not in row.dtypes:
-        raise _tensor(name, "dtype", f"dtype {dtype_name} is none of {', '.join(row.dtypes)}")
+        raise error("E_ARGUMENT", "htype.fits", f"{name}: dtype {dtype_name} is none of {', '.join(row.dtypes)}")
     if row.ranks is not None and len(shape) not in row.ranks:
-        raise _tensor(name, "rank", f"{len(shape)} axes; it has {' or '.join(map(str, row.ranks))}")
+        raise error("E_ARGUMENT", "htype.fits", f"{name}: {len(shape)} axes; it has {' or '.join(map(str, row.ranks))}")
     reason = None if row.frame is None else row.frame(name, shape)
     if reason is not None:
-        raise _tensor(name, "shape", f"shape {list(shape)}: {reason}")
+        raise error("E_ARGUMENT", "htype.fits", f"{name}: shape {list(shape)}: {reason}")
     if row.sequence and not sequence:
-        raise _tensor(name, "sequence", "its tensors are sequences")
+        raise error("E_ARGUMENT", "htype.sequence", f"{name}: its tensors are sequences")
     filled = {**row.defaults, **attributes}
     for key in row.attributes:
         if filled.get(key) is not None:
@@ -269,7 +399,7 @@ def check_tensor(
 
 
 def _tensor(htype: str, rule: str, detail: str) -> LakebedError:
-    return error("E_ARGUMENT", f"htype.{htype}.{rule}", f"{htype}: {detail}")
+    return error("E_ARGUMENT", clause(htype, rule), f"{htype}: {detail}")
 
 
 def _names(htype: str, value: Any, attributes: Mapping[str, Any]) -> list[str]:
@@ -296,7 +426,7 @@ def _connections(htype: str, value: Any, attributes: Mapping[str, Any]) -> list[
     for pair in value if isinstance(value, (list, tuple)) else [None]:
         whole = isinstance(pair, (list, tuple)) and len(pair) == 2 and all(type(i) is int and i >= 0 for i in pair)
         if not whole or (known is not None and max(pair) >= known):
-            raise _tensor(htype, "connections", f"connections are pairs of keypoint numbers, not {pair!r}")
+            raise _tensor(htype, "names", f"connections are pairs of keypoint numbers, not {pair!r}")
         pairs.append(list(pair))
     return pairs
 
@@ -360,7 +490,7 @@ def _ids(htype: str, attributes: Mapping[str, Any], value: Any, name_id: Callabl
         return name_id(str(value))
     names = list(attributes.get("class_names") or ())
     if value not in names:
-        raise _refuse(htype, "names", f"{value!r} is none of the {len(names)} class names")
+        raise _refuse(htype, "text", f"{value!r} is none of the {len(names)} class names")
     return names.index(value)
 
 

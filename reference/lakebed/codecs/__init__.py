@@ -1,6 +1,6 @@
 """Floor 1. Codecs: the registry, pipelines of them, and pictures. Pure: bytes in, bytes or arrays out."""
 
-from .media import decode_media, encode_media, media_exact, media_header
+from .media import decode_media, encode_item, encode_media, media_exact, media_header
 from .pipeline import (
     RAW,
     Pipeline,
@@ -40,6 +40,7 @@ __all__ = [
     "decode_into",
     "decode_media",
     "encode",
+    "encode_item",
     "encode_media",
     "encode_unit",
     "exact_step",

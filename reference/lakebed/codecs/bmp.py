@@ -16,10 +16,10 @@ _HEADS = (12, 40, 52, 56, 64, 108, 124)
 def header(data: bytes) -> Header:
     """A palette that is a grey ramp is a grey picture; black and white of one bit may be bool."""
     if data[:2] != b"BM" or len(data) < 26:
-        raise corrupt("codec.bmp.header", "no BMP file: it does not begin with BM")
+        raise corrupt("media.corrupt", "no BMP file: it does not begin with BM")
     (size,) = struct.unpack_from("<I", data, 14)
     if size not in _HEADS or len(data) < 14 + size:
-        raise corrupt("codec.bmp.header", f"a BMP header of {size} bytes")
+        raise corrupt("media.corrupt", f"a BMP header of {size} bytes")
     if size == 12:
         width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
         packing, colours = 0, 0
@@ -28,7 +28,7 @@ def header(data: bytes) -> Header:
         (colours,) = struct.unpack_from("<I", data, 46)
         height = abs(height)
     if bits not in (1, 2, 4, 8, 16, 24, 32) or width <= 0 or height <= 0:
-        raise corrupt("codec.bmp.header", f"a BMP header of {height} x {width} pixels with {bits} bits")
+        raise corrupt("media.corrupt", f"a BMP header of {height} x {width} pixels with {bits} bits")
     if bits <= 8:
         return _indexed(data, (height, width), bits, 14 + size, 3 if size == 12 else 4, colours or 1 << bits)
     alpha = bits == 32 and packing == 3 and (size < 56 or _masked(data, size))
@@ -44,13 +44,17 @@ def _masked(data: bytes, size: int) -> bool:
 
 def _indexed(data: bytes, sides: tuple[int, int], bits: int, start: int, each: int, colours: int) -> Header:
     if not 0 < colours <= 65536:
-        raise corrupt("codec.bmp.header", f"a BMP palette of {colours} colours")
+        raise corrupt("media.corrupt", f"a BMP palette of {colours} colours")
     table = data[start : start + each * colours]
     ramp = (0, 255) if colours == 2 else range(colours)
     grey = all(table[each * i : each * i + 3] == bytes((v & 255,)) * 3 for i, v in enumerate(ramp))
     if not grey:
         return Header("uint8", (*sides, 3))
     return Header("uint8", sides, also=("bool",) if colours == 2 else ())
+
+
+def complete(array: np.ndarray, params: Params) -> Params:
+    return {"bits": 1 if array.dtype == bool else 24 if array.shape[2:] == (3,) else 8}
 
 
 def write(array: np.ndarray, params: Params) -> bytes:
@@ -62,8 +66,7 @@ ROW = Codec(
     "media",
     "always",
     "BMP: exact, not compressed",
-    aliases=("dib",),
-    params=(Param("packing", (str,), "none", choices=("none",), about="says that the picture was encoded here"),),
+    params=(Param("bits", (int,), choices=(1, 8, 24), about="of a pixel; follows from the array"),),
     takes=takes({"uint8": (1, 3), "bool": (1,)}, (1 << 31) - 1),
     library="PIL",
     conditions="uint8 of 1 or 3 channels, bool of one",
@@ -73,6 +76,7 @@ ROW = Codec(
     sniff=lambda data: data[:2] == b"BM" and data[14:18] in [size.to_bytes(4, "little") for size in _HEADS],
     header=header,
     write=write,
+    complete=complete,
     pixels=lambda data, head: pixels(BmpImageFile, data, head),
     whole=lambda data, head: _short(data, head),
 )

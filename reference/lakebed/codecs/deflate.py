@@ -18,7 +18,7 @@ def decode(stored: Buffer, params: Params, length: int) -> bytes:
     except (zlib.error, OverflowError) as problem:
         raise corrupt("codec.deflate.stream", f"no zlib stream: {problem}") from problem
     if len(data) > length:
-        raise corrupt("codec.length", f"a zlib stream holds more than {length} bytes")
+        raise corrupt("codec.limit", f"a zlib stream holds more than {length} bytes")
     if not stream.eof:
         raise corrupt("codec.deflate.stream", f"a zlib stream ends early, after {len(data)} of {length} bytes")
     if stream.unused_data:
@@ -36,9 +36,10 @@ ROW = Codec(
     "always",
     "zlib stream: slower than lz4 and zstd, in every standard library",
     aliases=("zlib",),
-    params=(Param("level", (int,), None, 0, 9, about="0 stored, 9 smallest; decoding does not care"),),
+    params=(Param("level", (int,), 6, 0, 9, about="0 stored, 9 smallest", effort=True),),
     library="zlib",
     encode=encode,
     decode=decode,
     encoded=encoded,
+    ratio=1032,
 )

@@ -57,7 +57,7 @@ ROW = Codec(
     "wrapping differences of neighbours: for sorted or smooth integers",
     params=(
         Param("size", (int,), None, choices=(1, 2, 4, 8), required=True, about="element size; filled from the dtype"),
-        Param("stride", (int,), None, 1, 1 << 32, about="distance of the neighbours, in elements; 1 without"),
+        Param("stride", (int,), 1, 1, 1 << 32, about="distance of the neighbours, in elements"),
     ),
     encode=encode,
     decode=decode,

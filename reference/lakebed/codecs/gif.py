@@ -34,7 +34,7 @@ def _blocks(data: bytes):
 
 def header(data: bytes) -> Header:
     if data[:6] not in (b"GIF87a", b"GIF89a") or len(data) < 13:
-        raise corrupt("codec.gif.header", "no GIF file: it begins with neither GIF87a nor GIF89a")
+        raise corrupt("media.corrupt", "no GIF file: it begins with neither GIF87a nor GIF89a")
     width, height = struct.unpack_from("<HH", data, 6)
     clear = False
     for kind, place in _blocks(data):
@@ -48,7 +48,7 @@ def header(data: bytes) -> Header:
             return Header("uint8", (height, width, 4 if clear else 3))
         elif kind not in (0x21, 0x2C):
             break
-    raise corrupt("codec.gif.header", f"a GIF file of {height} x {width} pixels without a frame")
+    raise corrupt("media.corrupt", f"a GIF file of {height} x {width} pixels without a frame")
 
 
 def decoded(data: bytes, head: Header) -> np.ndarray:
@@ -57,10 +57,10 @@ def decoded(data: bytes, head: Header) -> np.ndarray:
     try:
         image = GifImageFile(io.BytesIO(data))
         if image.size != (head.shape[1], head.shape[0]):
-            raise corrupt("codec.picture.size", f"the decoder sees {image.size[::-1]}, the header {head.shape[:2]}")
+            raise corrupt("media.corrupt", f"the decoder sees {image.size[::-1]}, the header {head.shape[:2]}")
         return np.asarray(image.convert("RGBA" if head.shape[2] == 4 else "RGB"))
     except _FAULTS as problem:
-        raise corrupt("codec.picture.stream", f"a damaged GIF picture: {problem}") from problem
+        raise corrupt("media.corrupt", f"a damaged GIF picture: {problem}") from problem
 
 
 def describe(data: bytes) -> dict[str, Any]:

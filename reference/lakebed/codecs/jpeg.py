@@ -21,7 +21,7 @@ def _segments(data: bytes):
     place, size = 2, len(data)
     while place + 4 <= size:
         if data[place] != 0xFF:
-            raise corrupt("codec.jpeg.marker", f"no JPEG marker at byte {place}")
+            raise corrupt("media.corrupt", f"no JPEG marker at byte {place}")
         marker = data[place + 1]
         if marker == 0xFF:
             place += 1
@@ -30,36 +30,41 @@ def _segments(data: bytes):
         else:
             length = (data[place + 2] << 8) | data[place + 3]
             if length < 2 or marker in (0xD8, 0xD9):
-                raise corrupt("codec.jpeg.marker", f"marker {marker:02x} at byte {place} of a JPEG header")
+                raise corrupt("media.corrupt", f"marker {marker:02x} at byte {place} of a JPEG header")
             yield marker, place + 4, place + 2 + length
             if marker == 0xDA:
                 return
             place += 2 + length
-    raise corrupt("codec.jpeg.header", "a JPEG file ends before its first scan")
+    raise corrupt("media.corrupt", "a JPEG file ends before its first scan")
 
 
 def header(data: bytes) -> Header:
     if data[:2] != b"\xff\xd8":
-        raise corrupt("codec.jpeg.header", "no JPEG file: it does not begin with ff d8")
+        raise corrupt("media.corrupt", "no JPEG file: it does not begin with ff d8")
     for marker, start, end in _segments(data):
         if marker in _SOF:
             if end - start < 6 or end > len(data):
-                raise corrupt("codec.jpeg.header", "a JPEG frame header is cut short")
+                raise corrupt("media.corrupt", "a JPEG frame header is cut short")
             return _frame(marker, data[start : start + 6])
         if marker == 0xDA:
             break
-    raise corrupt("codec.jpeg.header", "a JPEG file without a frame header")
+    raise corrupt("media.corrupt", "a JPEG file without a frame header")
 
 
 def _frame(marker: int, head: bytes) -> Header:
     bits, components = head[0], head[5]
     height, width = (head[1] << 8) | head[2], (head[3] << 8) | head[4]
     if components not in _CHANNELS or not height or not width:
-        raise corrupt("codec.jpeg.header", f"a JPEG frame of {height} x {width} with {components} components")
+        raise corrupt("media.corrupt", f"a JPEG frame of {height} x {width} with {components} components")
     shape = (height, width, *_CHANNELS[components])
     if bits != 8 or marker not in _DECODED:
         coding = "lossless or hierarchical" if marker not in _DECODED else f"{bits}-bit"
-        return Header("uint8" if bits <= 8 else "uint16", shape, refuse=f"{coding} JPEG needs lakebed[image]")
+        return Header(
+            "uint8" if bits <= 8 else "uint16",
+            shape,
+            refuse=f"{coding} JPEG is not decoded here",
+            clause="picture.jpeg_other",
+        )
     return Header("uint8", shape)
 
 
@@ -106,8 +111,8 @@ ROW = Codec(
     "JPEG: small, lossy pictures",
     aliases=("jpg",),
     params=(
-        Param("quality", (int,), 95, 1, 100, about="1 smallest to 100 best"),
-        Param("subsampling", (str,), "4:4:4", choices=("4:4:4", "4:2:2", "4:2:0"), about="chroma resolution"),
+        Param("quality", (int,), 90, 1, 100, about="1 smallest to 100 best"),
+        Param("subsampling", (str,), "4:2:0", choices=("4:4:4", "4:2:2", "4:2:0"), about="chroma resolution"),
     ),
     takes=takes({"uint8": (1, 3)}, 65500),
     library="PIL",

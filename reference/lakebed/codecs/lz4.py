@@ -37,10 +37,11 @@ ROW = Codec(
     "bytes",
     "always",
     "LZ4 block, the fast general codec",
-    params=(Param("level", (int,), None, 0, 12, about="0 fast; 3 to 12 slower and smaller; decoding does not care"),),
+    params=(Param("level", (int,), 0, 0, 12, about="0 fast; 3 to 12 slower and smaller", effort=True),),
     library="lz4",
     limits={"input": INPUT},
     encode=encode,
     decode=decode,
     encoded=encoded,
+    ratio=255,
 )

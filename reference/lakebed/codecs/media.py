@@ -1,4 +1,4 @@
-"""Floor 1. The door to media codecs: header first, then pixels [codec.media]."""
+"""Floor 1. The door to media codecs: header first, then pixels [media.unit]."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def decode_media(
     """The array of ``dtype`` and ``shape`` that the file holds (it may be read-only).
 
     The recorded shape is the budget: a header that disagrees is E_MEDIA_SHAPE before any pixel is made
-    [codec.media.shape]; a damaged stream is E_CODEC_DATA; a variant no library here decodes exactly is
-    E_CODEC_UNSUPPORTED [codec.media.variant].
+    [media.header]; a damaged stream is E_CODEC_DATA; a variant that nothing here decodes exactly is
+    E_CODEC_UNSUPPORTED [picture.other] or E_EXTRA_MISSING [picture.rgb16].
     """
     row = _row(name)
     try:
@@ -45,9 +45,10 @@ def decode_media(
         header = row.header(data)
         if not header.agrees(dtype, shape):
             said = f"the {name} header says {header.dtype} {header.shape}, the index {dtype} {shape}"
-            raise error("E_MEDIA_SHAPE", "codec.media.shape", said)
+            raise error("E_MEDIA_SHAPE", "media.header", said)
         if header.refuse is not None:
-            raise error("E_CODEC_UNSUPPORTED", "codec.media.variant", header.refuse)
+            code = "E_EXTRA_MISSING" if header.clause == "picture.rgb16" else "E_CODEC_UNSUPPORTED"
+            raise error(code, header.clause, header.refuse)
         array = row.pixels(data, header)
     except LakebedError as problem:
         if object is None and offset is None:
@@ -69,6 +70,18 @@ def encode_media(name: str, params: Params, array: np.ndarray) -> bytes:
         detail = f"{name} cannot encode a {array.dtype} array of {array.shape}: {reason}"
         raise error("E_FIDELITY", "codec.takes", detail)
     return row.write(np.ascontiguousarray(array), _complete(row, params))
+
+
+def encode_item(pipeline: tuple[Any, ...], array: np.ndarray) -> tuple[tuple[Any, ...], bytes]:
+    """The writer's door for media: (the pipeline to record, with at least one parameter; the file) [fidelity.encoded]."""
+    (step,) = pipeline
+    row = _row(step.name)
+    data = encode_media(step.name, dict(step.params), array)
+    params = _complete(row, dict(step.params))
+    if row.complete is not None:
+        params.update(row.complete(array, params))
+    recorded = tuple((param.name, params[param.name]) for param in row.params if param.name in params)
+    return (step._replace(params=recorded),), data
 
 
 def media_exact(name: str, params: Params, dtype: str, shape: Shape | None = None) -> bool:

@@ -33,7 +33,9 @@ def decode(stored: Buffer, params: Params, length: int) -> Buffer:
     size, width, signed = params["size"], params["width"], params.get("signed", False)
     view = memoryview(stored).cast("B")
     if len(view) != encoded(length, params):
-        raise corrupt("codec.length", f"a narrow stream of {len(view)} bytes where {encoded(length, params)} are due")
+        raise corrupt(
+            "codec.narrow.length", f"a narrow stream of {len(view)} bytes where {encoded(length, params)} are due"
+        )
     found = _HEAD.unpack_from(view)
     if found[:4] != (size, width, int(signed), bytes(5)):
         raise corrupt("codec.narrow.head", f"a narrow stream's head {found[:3]} is not {(size, width, int(signed))}")
@@ -66,7 +68,7 @@ ROW = Codec(
     params=(
         Param("size", (int,), None, choices=_WIDTHS, required=True, about="element size; filled from the dtype"),
         Param("width", (int,), None, choices=_WIDTHS, required=True, about="bytes per value; chosen for each unit"),
-        Param("signed", (bool,), None, about="are the elements signed; filled from the dtype"),
+        Param("signed", (bool,), False, about="are the elements signed; filled from the dtype"),
     ),
     takes=lambda dtype, shape: None if dtype.startswith(("int", "uint")) else "narrow is for integers",
     encode=encode,

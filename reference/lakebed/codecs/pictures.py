@@ -1,6 +1,6 @@
 """Floor 1. What the picture codecs share: Pillow opened without guessing, arrays in and out, orientation.
 
-Decode contract [codec.picture]: no orientation, no colour management, palettes expanded, one-bit pictures 0 and 255
+Decode contract: no orientation [picture.orientation], no colour management [picture.colour], palettes expanded, one-bit pictures 0 and 255
 (or bool where the tensor is bool), the first frame. Each plugin is called by name, so no other parser sees the bytes;
 sizes are judged from the header before Pillow allocates anything.
 """
@@ -26,12 +26,12 @@ def pixels(plugin: Plugin, data: bytes, header: Header) -> np.ndarray:
         image = plugin(io.BytesIO(data))
         height, width = header.shape[:2]
         if image.size != (width, height):
-            raise corrupt("codec.picture.size", f"the decoder sees {image.size[::-1]}, the header {(height, width)}")
+            raise corrupt("media.corrupt", f"the decoder sees {image.size[::-1]}, the header {(height, width)}")
         if image.mode in ("P", "PA"):
             image = image.convert("RGBA" if header.shape[2:] == (4,) else "RGB")
         array = np.asarray(image)
     except _FAULTS as problem:
-        raise corrupt("codec.picture.stream", f"a damaged {plugin.__name__[:-9]} picture: {problem}") from problem
+        raise corrupt("media.corrupt", f"a damaged {plugin.__name__[:-9]} picture: {problem}") from problem
     return _settled(array, header)
 
 
@@ -61,7 +61,7 @@ def _settled(array: np.ndarray, header: Header) -> np.ndarray:
         array = array.astype(header.dtype)  # Pillow widens them; the values fit
     if array.dtype.name != header.dtype or array.shape != header.shape:
         raise corrupt(
-            "codec.picture.size",
+            "media.corrupt",
             f"the decoder gives {array.dtype} {array.shape}, the header says {header.dtype} {header.shape}",
         )
     return array

@@ -30,6 +30,7 @@ class Step(NamedTuple):
 
 
 Pipeline = tuple[Step, ...]
+STEPS = 8
 RAW: Pipeline = ()
 
 
@@ -99,12 +100,14 @@ def _asked(value: Any) -> Step:
 def _formed(pipeline: Pipeline) -> Pipeline:
     reason = _misformed(pipeline)
     if reason is not None:
-        raise error("E_ARGUMENT", "codec.pipeline", reason)
+        raise error("E_ARGUMENT", "codec.chain", reason)
     return pipeline
 
 
 def _misformed(pipeline: Pipeline) -> str | None:
     """Why the known codecs of ``pipeline`` cannot follow one another; None when they can."""
+    if len(pipeline) > STEPS:
+        return f"{len(pipeline)} steps; {STEPS} are the most"
     rows = [CODECS[step.name] for step in pipeline if step.name in CODECS]
     names = "+".join(step.name for step in pipeline)
     if any(row.kind == "media" for row in rows) and len(pipeline) > 1:
@@ -125,6 +128,8 @@ def pipeline_from_index(maps: Any) -> Pipeline:
     E_CODEC_UNSUPPORTED. A known codec with a parameter that is not allowed is E_INDEX_CODEC.
     """
     steps = []
+    if not isinstance(maps, (list, tuple)) or len(maps) > STEPS:
+        raise error("E_INDEX_FIELD", "codec.pipeline", f"a pipeline is an array of at most {STEPS} maps")
     for members in maps:
         name = members.get("name") if isinstance(members, dict) else None
         if not isinstance(name, str):
@@ -142,7 +147,7 @@ def pipeline_from_index(maps: Any) -> Pipeline:
         steps.append(Step(name, tuple(params)))
     reason = _misformed(tuple(steps))
     if reason is not None:
-        raise error("E_INDEX_CODEC", "codec.pipeline", reason)
+        raise error("E_INDEX_CODEC", "codec.chain", reason)
     return tuple(steps)
 
 
@@ -177,10 +182,7 @@ def _resolved(step: Step, dtype: str, shape: Shape | None, sized: bool) -> Step:
         raise error("E_EXTRA_MISSING", "codec.extra", detail)
     params = dict(step.params)
     if row.kind == "media":
-        for param in row.params:
-            if param.default is not None:
-                params.setdefault(param.name, param.default)
-        return _step(row, params)
+        return _step(row, {**_defaults(row), **params})
     if row.name == "quantize":
         params.setdefault("dtype", dtype)
         if params["dtype"] != dtype or ("max_abs_error" in params) == ("max_rel_error" in params):
@@ -188,7 +190,11 @@ def _resolved(step: Step, dtype: str, shape: Shape | None, sized: bool) -> Step:
             raise error("E_ARGUMENT", "codec.quantize.bound", detail)
     elif sized:
         params = _sized(row, params, dtype)
-    return _step(row, params)
+    return _step(row, {key: item for key, item in params.items() if item != _defaults(row).get(key)})
+
+
+def _defaults(row: Codec) -> Params:
+    return {param.name: param.default for param in row.params if param.default is not None}
 
 
 def _sized(row: Codec, params: dict[str, Any], dtype: str) -> dict[str, Any]:
@@ -280,12 +286,12 @@ def decode(
     """The ``length`` raw bytes of an array unit.
 
     Every intermediate length is bounded before it is made, all input is consumed, and exactly ``length`` bytes come
-    out; else E_CODEC_DATA [codec.length]. A codec this reader lacks is E_CODEC_UNSUPPORTED [codec.unknown].
+    out; else E_CODEC_DATA [codec.length]. A codec this reader lacks is E_CODEC_UNSUPPORTED [codec.unknown], [codec.params.unknown].
     """
     try:
         if not pipeline:
             if len(stored) != length:
-                raise corrupt("codec.length", f"a raw unit has {len(stored)} bytes where {length} are due")
+                raise corrupt("codec.whole", f"a raw unit has {len(stored)} bytes where {length} are due")
             return stored
         return _decoded(pipeline, stored, length)
     except LakebedError as problem:
@@ -311,6 +317,8 @@ def _decoded(pipeline: Pipeline, stored: Buffer, length: int) -> Buffer:
     for place in range(len(rows) - 1, -1, -1):
         _, row, params = rows[place]
         due = lengths[place]
+        if row.kind == "bytes" and due > row.ratio * len(data) and not variable:
+            raise corrupt("codec.plausible", f"{len(data)} bytes of {row.name} cannot give {due} bytes")
         if row.kind == "filter" and variable and place:
             if len(data) > due:
                 raise corrupt("codec.length", f"{row.name} is given {len(data)} bytes, more than {due}")
@@ -319,7 +327,7 @@ def _decoded(pipeline: Pipeline, stored: Buffer, length: int) -> Buffer:
             raise corrupt("codec.length", f"{row.name} is given {len(data)} bytes, not {row.encoded(due, params)}")
         data = row.decode(data, params, due)
         if len(data) != due and (place == 0 or not variable or len(data) > due):
-            raise corrupt("codec.length", f"{row.name} gives {len(data)} bytes where {due} are due")
+            raise corrupt("codec.whole", f"{row.name} gives {len(data)} bytes where {due} are due")
     return data
 
 
@@ -332,9 +340,9 @@ def _rows(pipeline: Pipeline) -> tuple[tuple[Step, Codec, Params], ...]:
         if row is None:
             raise error("E_CODEC_UNSUPPORTED", "codec.unknown", f"codec {step.name!r} is not known here")
         extra = {key for key, _ in step.params} - {param.name for param in row.params}
-        if extra:
+        if extra and row.kind != "media":
             detail = f"codec {step.name!r} has unknown parameters: {', '.join(sorted(extra))}"
-            raise error("E_CODEC_UNSUPPORTED", "codec.unknown", detail)
+            raise error("E_CODEC_UNSUPPORTED", "codec.params.unknown", detail)
         found.append((step, row, dict(step.params)))
     return tuple(found)
 
@@ -355,8 +363,7 @@ def exact_step(step: Step, dtype: str, shape: Shape | None = None) -> bool:
     if row is None:
         return False
     if row.exact == "conditions":
-        params = {p.name: p.default for p in row.params if p.default is not None}
-        return row.is_exact({**params, **dict(step.params)}, dtype, shape)
+        return row.is_exact({**_defaults(row), **dict(step.params)}, dtype, shape)
     return row.exact == "always"
 
 
@@ -376,4 +383,3 @@ def bounded(pipeline: Pipeline, bound: dict[str, float]) -> Pipeline:
 def names(pipelines: Iterable[Pipeline]) -> str:
     """For messages: ``jpeg | shuffle+lz4 | none``."""
     return " | ".join("+".join(step.name for step in pipeline) or "none" for pipeline in pipelines)
-

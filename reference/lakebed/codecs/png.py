@@ -31,17 +31,19 @@ def _chunks(data: bytes):
 
 def header(data: bytes) -> Header:
     if data[:8] != _MAGIC or data[8:16] != b"\0\0\0\rIHDR" or len(data) < 33:
-        raise corrupt("codec.png.header", "no PNG file: signature and IHDR do not come first")
+        raise corrupt("media.corrupt", "no PNG file: signature and IHDR do not come first")
     width, height, depth, colour, method, filtering, interlace = struct.unpack_from(">IIBBBBB", data, 16)
     if depth not in _DEPTHS.get(colour, ()) or method or filtering or interlace > 1:
-        raise corrupt("codec.png.header", f"a PNG header with colour type {colour} and {depth} bits")
+        raise corrupt("media.corrupt", f"a PNG header with colour type {colour} and {depth} bits")
     if not 0 < width < 1 << 31 or not 0 < height < 1 << 31:
-        raise corrupt("codec.png.header", f"a PNG header of {height} x {width} pixels")
+        raise corrupt("media.corrupt", f"a PNG header of {height} x {width} pixels")
     shape = (height, width, *_CHANNELS[colour])
     if colour == 3:
         return Header("uint8", (height, width, 4) if _transparent(data) else shape)
     if depth == 16 and colour != 0:
-        return Header("uint16", shape, refuse="16-bit colour PNG needs lakebed[image]")
+        return Header(
+            "uint16", shape, refuse="16-bit colour PNG: Pillow would cut it to 8 bits", clause="picture.rgb16"
+        )
     return Header("uint16" if depth == 16 else "uint8", shape, also=("bool",) if depth == 1 else ())
 
 
@@ -93,7 +95,7 @@ ROW = Codec(
     "media",
     "always",
     "PNG: exact pictures that every tool opens",
-    params=(Param("level", (int,), 6, 0, 9, about="deflate effort"),),
+    params=(Param("level", (int,), 6, 0, 9, about="deflate effort", effort=True),),
     takes=takes({"uint8": (1, 2, 3, 4), "uint16": (1,), "bool": (1,)}, (1 << 31) - 1),
     library="PIL",
     conditions="uint8 of 1 to 4 channels, uint16 and bool of one",

@@ -48,7 +48,9 @@ def decode(stored: Buffer, params: Params, length: int) -> bytes:
     if (mode == 1) != ("max_abs_error" in params):
         raise corrupt("codec.quantize.head", f"a quantize stream's mode {mode} is not the pipeline's")
     if missed > count or len(view) != 32 + count * width + missed * item:
-        raise corrupt("codec.length", f"{len(view)} bytes of quantize with {missed} exceptions in {count} values")
+        raise corrupt(
+            "codec.quantize.length", f"{len(view)} bytes of quantize with {missed} exceptions in {count} values"
+        )
     codes = np.frombuffer(view[32 : 32 + count * width], f"<u{width}")
     exceptions = np.frombuffer(view[32 + count * width :], f"<f{item}")
     if mode == 1:
@@ -69,8 +71,8 @@ def decode(stored: Buffer, params: Params, length: int) -> bytes:
 
 
 def _check_linear(drop: int, lo: float, step: float) -> None:
-    mantissa = math.frexp(step)[0] * (1 << _STEP_BITS) if math.isfinite(step) else 0.5
-    if drop or not math.isfinite(lo) or not 0 < step < math.inf or mantissa != int(mantissa):
+    fine = struct.unpack("<Q", struct.pack("<d", step))[0] & ((1 << 33) - 1)
+    if drop or fine or not math.isfinite(lo) or not 0 < step < math.inf:
         raise corrupt("codec.quantize.step", f"a quantize stream's lo {lo!r} and step {step!r} are not allowed")
 
 

@@ -24,7 +24,7 @@ class Header(NamedTuple):
     """What a file says about itself: ``dtype`` and ``shape`` (H, W) or (H, W, C) of its decoded first frame.
 
     ``also``: dtypes that a tensor may record instead (bool for one-bit pictures). ``refuse`` says why this variant
-    cannot be decoded exactly here (None when it can). ``attributes``: what else the header tells.
+    cannot be decoded exactly here (None when it can), ``clause`` by which rule. ``attributes``: what else the header tells.
     """
 
     dtype: str
@@ -32,6 +32,7 @@ class Header(NamedTuple):
     frames: int = 1
     also: tuple[str, ...] = ()
     refuse: str | None = None
+    clause: str = "picture.other"
     attributes: Mapping[str, Any] = {}
 
     def agrees(self, dtype: str, shape: tuple[int, ...]) -> bool:
@@ -44,7 +45,8 @@ class Header(NamedTuple):
 class Param:
     """One parameter: its type(s), the default written when the user gives none, and the values allowed.
 
-    ``required``: without it a stored stream cannot be decoded. ``default`` None: filled from the dtype, or left out.
+    ``required``: without it a stored stream cannot be decoded. ``default``: what absence means; a media pipeline
+    that says "encoded here" writes it all the same. ``effort``: only encoders look at it [codec.level].
     """
 
     name: str
@@ -55,6 +57,7 @@ class Param:
     choices: tuple[Any, ...] = ()
     required: bool = False
     about: str = ""
+    effort: bool = False
 
     def refused(self, value: Any) -> str | None:
         """Why ``value`` is not allowed; None when it is."""
@@ -85,7 +88,8 @@ class Codec:
     ``exact``: always, conditions (then ``conditions`` in words and ``is_exact`` in code) or never.
     ``takes(dtype, shape)`` gives the reason why arrays of that kind are refused, or None.
     ``encode(raw, params)``, ``decode(stored, params, length)`` and ``encoded(length, params)`` for filters and byte
-    codecs; for media ``header(data)``, ``write(array, params)`` (None: verbatim files only), ``pixels(data, header)``,
+    codecs (no more than ``ratio`` bytes can come out of one); for media ``header(data)``, ``write(array, params)`` (None: verbatim files only),
+    ``complete(array, params)`` (parameters that follow from the array), ``pixels(data, header)``,
     ``describe(data)`` (metadata) and ``whole(data, header)`` (why a file cannot be whole, judged before its pixels are
     made). ``tolerance`` is the class of agreement that a port owes the reference's decode.
     """
@@ -108,10 +112,12 @@ class Codec:
     encode: Callable[[Buffer, Params], Buffer | None] | None = None
     decode: Callable[[Buffer, Params, int], Buffer] | None = None
     encoded: Callable[[int, Params], int] | None = None
+    ratio: int = 0
     is_exact: Callable[[Params, str, Shape | None], bool] = _never
     sniff: Callable[[bytes], bool] | None = None
     header: Callable[[bytes], Header] | None = None
     write: Callable[[np.ndarray, Params], bytes] | None = None
+    complete: Callable[[np.ndarray, Params], Params] | None = None
     pixels: Callable[[bytes, Header], np.ndarray] | None = None
     describe: Callable[[bytes], dict[str, Any]] | None = None
     whole: Callable[[bytes, Header], str | None] | None = None

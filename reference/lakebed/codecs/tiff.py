@@ -37,7 +37,7 @@ def _directory(data: bytes, place: int, order: str, big: bool) -> tuple[Tags, in
         place += 8 if big else 2
         each, form, room = (20, "HHQ", 8) if big else (12, "HHI", 4)
         if count > 4096 or place + count * each > len(data):
-            raise corrupt("codec.tiff.directory", f"a TIFF directory of {count} entries does not fit the file")
+            raise corrupt("media.corrupt", f"a TIFF directory of {count} entries does not fit the file")
         tags: Tags = {}
         for entry in range(place, place + count * each, each):
             tag, kind, many = struct.unpack_from(order + form, data, entry)
@@ -53,13 +53,13 @@ def _directory(data: bytes, place: int, order: str, big: bool) -> tuple[Tags, in
         follows = after + room <= len(data)
         following = struct.unpack_from(order + ("Q" if big else "I"), data, after)[0] if follows else 0
     except struct.error as problem:
-        raise corrupt("codec.tiff.directory", f"a TIFF directory runs past the end: {problem}") from problem
+        raise corrupt("media.corrupt", f"a TIFF directory runs past the end: {problem}") from problem
     return tags, following
 
 
 def _first(data: bytes) -> tuple[str, bool, int]:
     if data[:4] not in _MAGICS or len(data) < 16:
-        raise corrupt("codec.tiff.header", "no TIFF file: the magic is missing")
+        raise corrupt("media.corrupt", "no TIFF file: the magic is missing")
     order, big = ("<" if data[:2] == b"II" else ">"), data[2:4] in (b"+\0", b"\0+")
     (place,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
     return order, big, place
@@ -75,9 +75,9 @@ def header(data: bytes) -> Header:
         form = tags.get(339, (1,))[0]
         colour = tags.get(262, (0 if tags.get(259, (1,))[0] in (2, 3, 4) else 1,))[0]
     except (KeyError, IndexError) as problem:
-        raise corrupt("codec.tiff.header", "a TIFF file without width or height") from problem
+        raise corrupt("media.corrupt", "a TIFF file without width or height") from problem
     if width < 1 or height < 1 or not 1 <= samples <= 64 or len(set(bits[:samples])) != 1:
-        raise corrupt("codec.tiff.header", f"a TIFF page of {height} x {width} with {samples} samples of {bits} bits")
+        raise corrupt("media.corrupt", f"a TIFF page of {height} x {width} with {samples} samples of {bits} bits")
     return _page((height, width), bits[0], samples, 1 if form == 4 else form, colour, tags)
 
 
@@ -90,11 +90,11 @@ def _page(sides: tuple[int, int], bits: int, samples: int, form: int, colour: in
         return Header("uint8", shape, refuse=f"{bits}-bit samples of format {form} are no dtype of the format")
     refuse = None
     if samples not in _PILLOW.get(name, ()) or (colour == 3 and bits == 16):
-        refuse = f"TIFF of {samples} x {name} needs lakebed[image]"
+        refuse = f"TIFF of {samples} x {name} is not decoded here"
     elif bits not in (8, 16, 32) and samples > 1:
-        refuse = f"TIFF of {samples} samples of {bits} bits needs lakebed[image]"
+        refuse = f"TIFF of {samples} samples of {bits} bits is not decoded here"
     elif bits == 12:
-        refuse = "12-bit TIFF needs lakebed[image]"
+        refuse = "12-bit TIFF is not decoded here"
     return Header(name, shape, also=("bool",) if bits == 1 and samples == 1 and colour != 3 else (), refuse=refuse)
 
 
@@ -125,12 +125,10 @@ ROW = Codec(
     "TIFF: exact pictures of 8, 16 and 32 bits",
     aliases=("tif",),
     params=(Param("compression", (str,), "deflate", choices=("none", "deflate", "lzw"), about="inside the file"),),
-    takes=takes(
-        {"uint8": (1, 2, 3, 4), "uint16": (1,), "int32": (1,), "float32": (1,), "bool": (1,)}, (1 << 31) - 1
-    ),
+    takes=takes({"uint8": (1, 3, 4), "uint16": (1,), "int32": (1,), "float32": (1,), "bool": (1,)}, (1 << 31) - 1),
     library="PIL",
     tolerance="A",
-    conditions="uint8 of 1 to 4 channels; uint16, int32, float32 and bool of one",
+    conditions="uint8 of 1, 3 or 4 channels; uint16, int32, float32 and bool of one",
     proves=("shape", "dtype"),
     media_type="image/tiff",
     suffixes=(".tif", ".tiff"),

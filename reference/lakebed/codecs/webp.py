@@ -22,7 +22,7 @@ def _chunks(data: bytes):
 
 def header(data: bytes) -> Header:
     if data[:4] != b"RIFF" or data[8:12] != b"WEBP" or len(data) < 30:
-        raise corrupt("codec.webp.header", "no WebP file: RIFF and WEBP do not come first")
+        raise corrupt("media.corrupt", "no WebP file: RIFF and WEBP do not come first")
     kind = data[12:16]
     if kind == b"VP8X":
         alpha = bool(data[20] & 0x10)
@@ -35,9 +35,9 @@ def header(data: bytes) -> Header:
         width, height = (value & 0x3FFF for value in struct.unpack_from("<HH", data, 26))
         alpha = False
     else:
-        raise corrupt("codec.webp.header", f"a WebP file whose first chunk is {kind!r}")
+        raise corrupt("media.corrupt", f"a WebP file whose first chunk is {kind!r}")
     if not width or not height or width * height >= 1 << 32:
-        raise corrupt("codec.webp.header", f"a WebP header of {height} x {width} pixels")
+        raise corrupt("media.corrupt", f"a WebP header of {height} x {width} pixels")
     return Header("uint8", (height, width, 4 if alpha else 3))
 
 
@@ -75,8 +75,8 @@ ROW = Codec(
     "conditions",
     "WebP: smaller than JPEG and PNG; exact with lossless",
     params=(
-        Param("quality", (int,), 90, 0, 100, about="of the lossy mode: 0 smallest to 100 best"),
         Param("lossless", (bool,), False, about="true: every bit comes back, colour under transparent pixels too"),
+        Param("quality", (int,), 80, 0, 100, about="of the lossy mode: 0 smallest to 100 best"),
     ),
     takes=takes({"uint8": (3, 4)}, 16383),
     library="PIL",

@@ -61,11 +61,12 @@ ROW = Codec(
     "always",
     "one Zstandard frame: smaller than lz4, still fast",
     aliases=("zstandard",),
-    params=(Param("level", (int,), None, 1, 22, about="1 fast, 22 smallest; decoding does not care"),),
+    params=(Param("level", (int,), 3, 1, 22, about="1 fast, 22 smallest", effort=True),),
     library="zstandard",
     extra="zstd",
     limits={"window": WINDOW},
     encode=encode,
     decode=decode,
     encoded=encoded,
+    ratio=32768,
 )
