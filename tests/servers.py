@@ -135,7 +135,7 @@ class RangeServer:
         self.peak = 0  # requests at a time
         self.waves = 0  # times that a request came while none was under way: the depth of dependent requests
         self._busy = 0
-        self._number = 0
+        self._number = self._before = 0
         self.stopped = threading.Event()
         self._lock = threading.Lock()
         handler = type("Handler", (_Handler,), {"owner": self})
@@ -154,7 +154,8 @@ class RangeServer:
 
     @property
     def requests(self) -> int:
-        return len(self.log)
+        """Begun since the last reset; the log has those that are answered."""
+        return self._number - self._before
 
     @property
     def bytes(self) -> int:
@@ -163,7 +164,7 @@ class RangeServer:
     def reset(self) -> None:
         """Forget what was counted."""
         with self._lock:
-            self.log, self.peak, self.waves = [], 0, 0
+            self.log, self.peak, self.waves, self._before = [], 0, 0, self._number
 
     def _begin(self) -> int:
         with self._lock:

@@ -18,7 +18,7 @@ from .store import Entry, ObjectExists, Spool, Store, check_key
 __all__ = ["Entry", "LocalStore", "MemoryStore", "ObjectExists", "Spool", "Store", "check_key", "store"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")  # two letters at least: `C:` is a drive
-_HTTP_OPTIONS = {"headers", "concurrency", "timeout", "deadline", "retries"}
+_HTTP_OPTIONS = {"headers", "concurrency", "timeout", "deadline", "retries", "absent"}
 
 
 def store(place: str | os.PathLike[str] | Store, *, writable: bool, options: Mapping[str, Any] | None = None) -> Store:
@@ -26,7 +26,7 @@ def store(place: str | os.PathLike[str] | Store, *, writable: bool, options: Map
 
     ``place``: a path or `file://` URL; `memory://name`; `http(s)://` (read only); any other URL that fsspec knows
     (`s3://bucket/dataset`); or a store itself. ``options`` go to fsspec (keys, endpoint) or to
-    :class:`~lakebed.stores.http.HttpStore` (headers, concurrency, timeout, deadline, retries).
+    :class:`~lakebed.stores.http.HttpStore` (headers, concurrency, timeout, deadline, retries, absent).
 
     E_ARGUMENT: not understood. E_EXTRA_MISSING: names the extra to install. E_READ_ONLY: HTTP cannot be written.
     """

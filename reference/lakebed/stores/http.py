@@ -6,6 +6,7 @@ version. Documents are asked for with `Cache-Control: no-cache`, chunks are not.
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import threading
@@ -35,6 +36,10 @@ class _Again(Exception):
     def __init__(self, why: str, wait: float = 0.0) -> None:
         super().__init__(why)
         self.wait = wait
+
+
+class _Short(_Again):
+    """The answer ended too early."""
 
 
 class HttpStore:
@@ -98,16 +103,17 @@ class HttpStore:
         def whole(answer: urllib3.BaseHTTPResponse, clock: _Clock) -> bytes | None:
             if answer.status in self._absent:
                 return None
-            _check_status(answer, (200,))
+            _check_status(key, answer, (200,))
             promised = _length(answer)
             if limit is not None and promised is not None and promised > limit:
                 raise too_long(key, promised, limit)
-            body = _read(answer, clock, promised if limit is None else limit + 1)
+            body = bytearray()
+            _read(answer, clock, body, promised if limit is None else limit + 1)
             if limit is not None and len(body) > limit:
                 raise too_long(key, len(body), limit)
             if promised is not None and len(body) < promised:
-                raise _Again(f"the answer ended after {len(body)} of {promised} bytes")
-            return body
+                raise _Short(f"the answer ended after {len(body)} of {promised} bytes")
+            return bytes(body)
 
         return self._ask("GET", key, _FRESH, whole)
 
@@ -120,14 +126,14 @@ class HttpStore:
                 return None
             if answer.status in (405, 501):  # a server without HEAD
                 return -1
-            _check_status(answer, (200,))
+            _check_status(key, answer, (200,))
             length = _length(answer)
             return -1 if length is None else length
 
         def counted(answer: urllib3.BaseHTTPResponse, clock: _Clock) -> int | None:
             if answer.status in self._absent:
                 return None
-            _check_status(answer, (200, 206, 416))
+            _check_status(key, answer, (200, 206, 416))
             length = _total(answer)
             if length is None:
                 raise error("E_STORE", "store.http", "the server does not tell the object's length", object=key)
@@ -158,22 +164,22 @@ class HttpStore:
             start = group.offset + len(have)
             if answer.status in self._absent:
                 raise missing(key)
-            _check_status(answer, (200, 206, 416))
+            _check_status(key, answer, (200, 206, 416))
             if answer.status == 416:
                 raise _short(key, start, _total(answer))
-            skip = 0
+            total = _total(answer)
+            if total is not None and total < group.offset + group.length:
+                raise _short(key, group.offset + group.length, total)
             if answer.status == 200:
-                skip = self._ignored(key, start, group)
+                _check_ignored(key, group)
+                whole = bytearray()
+                _read(answer, clock, whole, group.offset + group.length)
+                have[:] = whole[group.offset :]
             else:
                 _check_content_range(key, answer, start, group)
-            want = skip + group.length - len(have)
-            body = _read(answer, clock, want)
-            have.extend(memoryview(body)[skip:want])
+                _read(answer, clock, have, group.length)
             if len(have) < group.length:
-                total = _total(answer)
-                if total is not None and total < group.offset + group.length:
-                    raise _short(key, group.offset + group.length, total)
-                raise _Again(f"the answer ended after {len(have)} of {group.length} bytes")
+                raise _Short(f"the answer ended after {len(have)} of {group.length} bytes")
             return True
 
         def lacking() -> dict[str, str]:
@@ -181,13 +187,6 @@ class HttpStore:
 
         self._ask("GET", key, lacking, part, short=True)
         return bytes(have)
-
-    def _ignored(self, key: str, start: int, group: Group) -> int:
-        """How many bytes to skip in a whole object that came instead of a range; E_STORE when that is too much."""
-        if group.offset + group.length > IGNORED:
-            detail = f"the server ignores Range: {group.offset + group.length} bytes to read for {group.length}"
-            raise error("E_STORE", "store.http", detail, object=key)
-        return start
 
     def view(self, key: str) -> None:
         return None
@@ -236,9 +235,8 @@ class HttpStore:
                 if isinstance(exc, LakebedError):
                     raise
                 why = exc
-        code, clause = (
-            ("E_TRUNCATED", "store.ranges.short") if short and _is_short(why) else ("E_STORE", "store.failure")
-        )
+        ended = short and isinstance(why, _Short)
+        code, clause = ("E_TRUNCATED", "store.ranges.short") if ended else ("E_STORE", "store.failure")
         detail = f"{method} failed {attempt + 1} times: {str(why)[:300]}"
         raise error(code, clause, detail, object=key) from why
 
@@ -281,16 +279,24 @@ class _Clock:
         self._end += count / SLOWEST
 
 
-def _check_status(answer: urllib3.BaseHTTPResponse, good: Collection[int]) -> None:
+def _check_status(key: str, answer: urllib3.BaseHTTPResponse, good: Collection[int]) -> None:
     coding = answer.headers.get("Content-Encoding", "identity")
     if answer.status in good and coding == "identity":
         return
     if answer.status in good:
-        raise error("E_STORE", "store.http", f"the server answers in Content-Encoding {coding[:40]!r}")
+        raise error("E_STORE", "store.http", f"the server answers in Content-Encoding {coding[:40]!r}", object=key)
     if answer.status in (408, 425, 429) or answer.status >= 500:
         wait = answer.headers.get("Retry-After", "")
         raise _Again(f"status {answer.status}", float(wait) if wait.isdecimal() and len(wait) < 6 else 0.0)
-    raise error("E_STORE", "store.http", f"the server answered with status {answer.status}")
+    raise error("E_STORE", "store.http", f"the server answered with status {answer.status}", object=key)
+
+
+def _check_ignored(key: str, group: Group) -> None:
+    """E_STORE when a whole object that came instead of a range is too much to read over."""
+    end = group.offset + group.length
+    if end > IGNORED:
+        detail = f"the server ignores Range: {end} bytes to read for {group.length}"
+        raise error("E_STORE", "store.http", detail, object=key)
 
 
 def _check_content_range(key: str, answer: urllib3.BaseHTTPResponse, start: int, group: Group) -> None:
@@ -315,24 +321,26 @@ def _total(answer: urllib3.BaseHTTPResponse) -> int | None:
     return int(text) if text.isdecimal() and len(text) <= 16 else None
 
 
-def _read(answer: urllib3.BaseHTTPResponse, clock: _Clock, most: int | None) -> bytes:
-    """The body, at most ``most`` bytes of it, in pieces so that a dribbling server meets the deadline."""
-    body = bytearray()
+def _read(answer: urllib3.BaseHTTPResponse, clock: _Clock, body: bytearray, most: int | None) -> None:
+    """Append to ``body`` until it has ``most`` bytes or the answer ends; what came before a failure stays in it.
+
+    In pieces, so that a server which dribbles meets the deadline.
+    """
     while most is None or len(body) < most:
-        piece = answer.read1(PIECE if most is None else min(PIECE, most - len(body)))
+        try:
+            piece = answer.read1(PIECE if most is None else min(PIECE, most - len(body)))
+        except urllib3.exceptions.ProtocolError as exc:
+            if any(isinstance(cause, http.client.IncompleteRead) for cause in exc.args):
+                raise _Short("the connection ended within the answer") from exc
+            raise
         if not piece:
             break
         body += piece
         clock.got(len(piece))
         if clock.left() < 0:
             raise TimeoutError(f"only {len(body)} bytes arrived before the deadline")
-    return bytes(body)
 
 
 def _short(key: str, end: int, total: int | None) -> LakebedError:
     detail = f"byte {end} was asked for, the object has {'fewer' if total is None else total}"
     return error("E_TRUNCATED", "store.ranges.short", detail, object=key, offset=total)
-
-
-def _is_short(why: Exception) -> bool:
-    return isinstance(why, urllib3.exceptions.IncompleteRead) or str(why).startswith("the answer ended")
