@@ -48,6 +48,7 @@ class Dataset:
     def __init__(self, version: str = "1.0") -> None:
         self.version = version
         self.faults: list[Fault] = []
+        self.changes: list[Fault] = []
         self.places: dict[str, str] = {}
         self.spans: dict[str, dict[str, tuple[int, int]]] = {}
         self._chunks: dict[str, Chunk] = {}
@@ -107,13 +108,18 @@ class Dataset:
         self.faults.append(Fault(label, field, value))
         return self
 
+    def change(self, label: str, field: str, value: Any) -> Dataset:
+        """Override a field in the valid twin too: for what is unusual and still right."""
+        self.changes.append(Fault(label, field, value))
+        return self
+
     # laying
 
     def tree(self, faulty: bool = True) -> dict[str, bytes]:
         """Every object; ``faulty=False`` gives the valid twin. Raises KeyError for a fault that names nothing."""
-        self._left = {f.label: {} for f in self.faults} if faulty else {}
-        for f in self.faults if faulty else ():
-            self._left[f.label][f.field] = f.value
+        self._left: dict[str, dict[str, Any]] = {}
+        for f in self.changes + (self.faults if faulty else []):
+            self._left.setdefault(f.label, {})[f.field] = f.value
         self._tree: dict[str, bytes] = {}
         laid = {label: self._lay_chunk(label, c) for label, c in self._chunks.items()}
         sealed = {label: self._lay_manifest(label, *m, laid) for label, m in self._manifests.items()}

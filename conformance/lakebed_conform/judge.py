@@ -1,0 +1,258 @@
+"""Was the answer right? One function per op; expected values are raw bytes, compared to the bit unless a rule says else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lakebed_conform.cases import Ask, Case
+from lakebed_conform.checker import Broken, Item, Samples, check_tree, folder_tree, open_state
+from lakebed_conform.protocol import wrong
+from lakebed_conform.tolerance import Slack, array_of, bounded, decoder_class, exact
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``safe``: for something that had to be refused, whether it was refused at all."""
+
+    ok: bool
+    detail: str = ""
+    wanted: str = ""
+    got: str = ""
+    safe: bool | None = None
+    slack: tuple[Slack, ...] = ()
+
+
+GOOD = Verdict(True)
+
+
+def judge(case: Case, ask: Ask, reply: dict[str, Any], out: Path) -> Verdict:
+    """The verdict on a well-formed reply; ``out`` is the file or folder that the port was to fill."""
+    if ask.error is not None:
+        return _refusal(case, ask, reply, out)
+    if not reply["ok"]:
+        error = reply["error"]
+        return Verdict(False, f"refused: {_said(error)}", "accepted", error["code"])
+    try:
+        return _JUDGES[ask.op](case, ask.want or {}, reply, out)
+    except OSError as e:
+        return Verdict(False, f"the file that was promised: {e.strerror}")
+
+
+def _said(error: dict[str, Any]) -> str:
+    parts = [error["code"], error.get("clause"), error.get("object"), error.get("detail")]
+    return " · ".join(str(p) for p in parts if p)
+
+
+def _refusal(case: Case, ask: Ask, reply: dict[str, Any], out: Path) -> Verdict:
+    wanted = " or ".join((ask.error or "", *ask.also))
+    if ask.op == "check" and reply["ok"]:
+        return _found(ask, reply, wanted)
+    if reply["ok"]:
+        return Verdict(False, "accepted what must be refused", wanted, "accepted", safe=False)
+    code = reply["error"]["code"]
+    if code == "E_ANY":
+        return Verdict(False, "refused without a diagnosis (E_ANY)", wanted, code, safe=True)
+    if code != ask.error and code not in ask.also:
+        return Verdict(False, f"refused for another reason: {_said(reply['error'])}", wanted, code, safe=True)
+    if ask.op == "write" and (problem := _tree_problem(out)):
+        return Verdict(False, f"refused, but what it left behind is invalid: {problem}", wanted, code, safe=False)
+    return Verdict(True, wanted=wanted, got=code, safe=True)
+
+
+def _found(ask: Ask, reply: dict[str, Any], wanted: str) -> Verdict:
+    codes = [f["code"] for f in reply["findings"] if not f.get("note")]
+    got = ", ".join(codes) or "no finding"
+    right = (ask.error, *ask.also)
+    if not codes:
+        return Verdict(False, "found nothing wrong", wanted, got, safe=False)
+    if not set(codes) & set(right):
+        return Verdict(False, "found something else", wanted, got, safe=True)
+    if set(codes) - set(right):
+        return Verdict(False, "found more than is there", wanted, got, safe=True)
+    return Verdict(True, wanted=wanted, got=got, safe=True)
+
+
+def _check(case: Case, want: dict[str, Any], reply: dict[str, Any], out: Path) -> Verdict:
+    codes = [f["code"] for f in reply["findings"] if not f.get("note")]
+    if codes:
+        first = next(f for f in reply["findings"] if not f.get("note"))
+        return Verdict(False, f"found a fault in a valid dataset: {_said(first)}", "no finding", ", ".join(codes))
+    return GOOD
+
+
+def _inspect(case: Case, want: dict[str, Any], reply: dict[str, Any], out: Path) -> Verdict:
+    try:
+        got = json.loads(out.read_bytes())
+    except ValueError as e:
+        return Verdict(False, f"the metadata are not JSON: {e}")
+    if problem := wrong("metadata", got):
+        return Verdict(False, f"the metadata: {problem}")
+    expected = json.loads(case.raw(want["json"]))
+    if problem := differs(got, expected):
+        return Verdict(False, f"metadata differ at {problem}")
+    return GOOD
+
+
+def differs(got: Any, want: Any, place: str = "/") -> str | None:
+    """The first place where two JSON values differ; 1, 1.0 and true are three values. Unknown members are no fault."""
+    if type(got) is not type(want):
+        return f"{place}: {json.dumps(got)[:60]} for {json.dumps(want)[:60]}"
+    if isinstance(want, dict):
+        for key in want:
+            if key not in got:
+                return f"{place}{key}: absent"
+            if problem := differs(got[key], want[key], f"{place}{key}/"):
+                return problem
+        extra = set(got) - set(want) - {"time"} if place == "/tensors/" or place.count("/") > 2 else ()
+        return f"{place}{min(extra)}: not wanted" if extra else None
+    if isinstance(want, list):
+        if len(got) != len(want):
+            return f"{place}: {len(got)} entries for {len(want)}"
+        return next((p for i, (g, w) in enumerate(zip(got, want, strict=True)) if (p := differs(g, w, f"{place}{i}/"))), None)
+    return None if got == want else f"{place}: {json.dumps(got)[:60]} for {json.dumps(want)[:60]}"
+
+
+def _read(case: Case, want: dict[str, Any], reply: dict[str, Any], out: Path) -> Verdict:
+    forms = {"dtype": reply["dtype"], "sequence": reply.get("sequence", False), "shapes": reply["shapes"]}
+    for name, got in forms.items():
+        expected = want.get(name, False)
+        if got != expected:
+            return Verdict(False, f"{name} differ" + _first_difference(got, expected), _cut(expected), _cut(got))
+    data = out.read_bytes() if out.exists() else b""
+    return values(case, want, data, flat_shapes(want))
+
+
+def _first_difference(got: Any, want: Any) -> str:
+    if not (isinstance(got, list) and isinstance(want, list)):
+        return ""
+    if len(got) != len(want):
+        return f": {len(got)} samples for {len(want)}"
+    at = next(i for i, (g, w) in enumerate(zip(got, want, strict=True)) if g != w)
+    return f" at sample {at}: {got[at]} for {want[at]}"
+
+
+def _cut(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 120 else text[:117] + "..."
+
+
+def flat_shapes(want: dict[str, Any]) -> list[list[int]]:
+    """The shapes of the present items in order."""
+    present = [s for s in want["shapes"] if s is not None]
+    return [i for s in present for i in s] if want.get("sequence") else present
+
+
+def values(case: Case, want: dict[str, Any], data: bytes, shapes: list[list[int]]) -> Verdict:
+    """Judge the items' bytes by the rule that ``want`` names: exact, a bound, or a decoder class."""
+    expected, dtype, rule = case.raw(want["raw"]), want["dtype"], want.get("rule", "exact")
+    if rule == "exact":
+        problem = exact(data, expected, dtype)
+        return GOOD if problem is None else Verdict(False, f"values differ: {problem}")
+    if isinstance(rule, dict):
+        ((measure, bound),) = rule.items()
+        problem, slack = bounded(data, expected, dtype, measure, bound)
+        return Verdict(problem is None, problem or "", slack=(slack,) if slack else ())
+    if len(data) != len(expected):
+        return Verdict(False, f"{len(data)} bytes, not {len(expected)}")
+    at, size = 0, array_of(b"", dtype).itemsize
+    for i, shape in enumerate(shapes):
+        n = size
+        for dim in shape:
+            n *= dim
+        pair = [array_of(x[at : at + n], dtype, tuple(shape)) for x in (data, expected)]
+        if problem := decoder_class(pair[0], pair[1], rule):
+            return Verdict(False, f"item {i} is outside class {rule}: {problem}")
+        at += n
+    return GOOD
+
+
+def _read_file(case: Case, want: dict[str, Any], reply: dict[str, Any], out: Path) -> Verdict:
+    problem = exact(out.read_bytes(), case.raw(want["raw"]), "uint8")
+    return GOOD if problem is None else Verdict(False, f"the file differs: {problem}")
+
+
+def _tree_problem(root: Path) -> str | None:
+    """The first fault of what a writer left; nothing at all is no fault."""
+    tree = folder_tree(root)
+    faults = [f for f in check_tree(tree) if not f.note] if len(tree) else []
+    return str(faults[0]) if faults else None
+
+
+def _write(case: Case, want: dict[str, Any], reply: dict[str, Any], out: Path) -> Verdict:
+    """A writer's tree: no finding of the suite's own checker, then every tensor, branch, tag and file wanted."""
+    if problem := _tree_problem(out):
+        return Verdict(False, f"the dataset is invalid: {problem}")
+    try:
+        return _written(case, want, out)
+    except Broken as e:
+        return Verdict(False, f"the dataset cannot be read: {e.finding('')}")
+
+
+def _written(case: Case, want: dict[str, Any], out: Path) -> Verdict:
+    tree, slack = folder_tree(out), []
+    state = open_state(tree, want.get("branch", "main"), want.get("number"))
+    if "length" in want and state.commit.length != want["length"]:
+        return Verdict(False, f"length {state.commit.length}, not {want['length']}")
+    if "members" in want and (problem := _has(state.commit.members, want["members"])):
+        return Verdict(False, f"the commit's {problem}")
+    for name, expected in want.get("tensors", {}).items():
+        if name not in state.commit.tensors:
+            return Verdict(False, f"tensor {name} is absent")
+        verdict = _tensor(case, expected, state.read(name))
+        if not verdict.ok:
+            return Verdict(False, f"tensor {name}: {verdict.detail}", verdict.wanted, verdict.got)
+        slack += verdict.slack
+    for file in want.get("files", ()):
+        found = _item_of(state.read(file["tensor"]), file["sample"], file.get("item", 0))
+        if found is None or found.file != case.raw(file["raw"]):
+            return Verdict(False, f"the file of {file['tensor']}[{file['sample']}] is not kept byte for byte")
+    for key in want.get("keys", ()):
+        if key not in tree:
+            return Verdict(False, f"object {key} is absent")
+    return Verdict(True, slack=tuple(slack))
+
+
+def _has(members: Any, want: dict[str, Any]) -> str | None:
+    for key, value in want.items():
+        if problem := differs(members.get(key), value, f"{key}/"):
+            return problem
+    return None
+
+
+def _item_of(samples: Samples, sample: int, item: int) -> Item | None:
+    value = samples.values[sample]
+    return value[item] if isinstance(value, list) else value
+
+
+def _tensor(case: Case, want: dict[str, Any], samples: Samples) -> Verdict:
+    shapes = [_shapes(v) for v in samples.values]
+    reply = {"ok": True, "dtype": samples.dtype, "sequence": samples.sequence, "shapes": shapes}
+    for name in ("dtype", "sequence", "shapes"):
+        expected = want.get(name, False)
+        if reply[name] != expected:
+            return Verdict(False, f"{name} differ" + _first_difference(reply[name], expected), _cut(expected), _cut(reply[name]))
+    if "raw" not in want:
+        return GOOD
+    items = [i for v in samples.values if v is not None for i in (v if isinstance(v, list) else [v])]
+    if any(i.data is None for i in items):
+        return Verdict(False, "stored as files of a media codec; the suite reads arrays only here")
+    return values(case, want, b"".join(i.data for i in items), flat_shapes(want))
+
+
+def _shapes(value: Item | None | list[Item]) -> Any:
+    if value is None:
+        return None
+    return [list(i.shape) for i in value] if isinstance(value, list) else list(value.shape)
+
+
+def _migrate(case: Case, want: dict[str, Any], reply: dict[str, Any], out: Path) -> Verdict:
+    return _write(case, want, reply, out)
+
+
+_JUDGES = {
+    "read": _read, "read_file": _read_file, "inspect": _inspect, "check": _check, "write": _write,
+    "migrate": _migrate, "recover": _migrate,
+}  # fmt: skip
