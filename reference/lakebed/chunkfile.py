@@ -1,0 +1,339 @@
+"""Floor 5. One chunk, open for reading: fetch, verify once, decode [algo.read_one].
+
+A unit is verified when it is first touched and that is remembered as long as the chunk stays open [unit.once]; so a
+shuffled epoch pays each checksum once. Arrays handed out own their memory.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import zlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import codecs, dtypes
+from .columns import at, entries
+from .errors import LakebedError, error
+from .format import chunk as layout
+from .geometry import CRC_SPAN, Geometry, Unit
+from .model import ChunkIndex
+from .names import chunk_key
+from .slices import ChunkRef
+from .stores.store import Store
+
+KEPT_UNITS = 2  # decoded units of many items that stay at hand
+Region = tuple[slice, ...]
+Spread = Callable[..., Iterable[Any]]  # like map; a thread pool's map decodes units side by side
+
+
+class ChunkFile:
+    """Errors at opening: E_OBJECT_MISSING, E_TRUNCATED, E_CHUNK_*, E_INDEX_*, E_DTYPE_UNSUPPORTED, E_EXTRA_MISSING."""
+
+    def __init__(self, store: Store, ref: ChunkRef) -> None:
+        self.ref, self.key = ref, chunk_key(ref.name)
+        self._store = store
+        self._view = store.view(self.key)
+        tail = self._bytes(64 + ref.payload, ref.index + layout.TRAILER.size)
+        self.index: ChunkIndex = layout.decode_tail(tail, ref.payload, ref.index, self.key).index
+        try:
+            self.geometry = Geometry(self.index, ref.payload)
+        except LakebedError as cause:
+            cause.object = cause.object or self.key
+            raise
+        self.dtype = dtypes.dtype(self.index.dtype).numpy
+        self._bool = self.index.dtype == "bool"
+        self._verified = bytearray(self.geometry.n_units)
+        self._kept: OrderedDict[int, memoryview] = OrderedDict()
+        self.media = tuple(codecs.is_media(pipeline) for pipeline in self.index.codecs)
+        self.flowing = self._is_flowing()
+        self.uniform = self.flowing and self.geometry.item_shape is not None
+        self._flat = self._mapped_items()
+
+    def _is_flowing(self) -> bool:
+        """Every sample is one item in array units: items lie back to back. Of one shape too: ``uniform``."""
+        index = self.index
+        plain = index.items is None and index.tile is None and not any(self.media)
+        return plain and isinstance(index.missing, int) and not index.missing
+
+    def _mapped_items(self) -> np.ndarray | None:
+        """All items as one array over the mapped file, where they lie there raw."""
+        size = self.geometry.item_bytes
+        if not (self.uniform and self.geometry.raw and self._view is not None and size):
+            return None
+        flat = np.frombuffer(self._view, self.dtype, self.geometry.n_items * size // self.dtype.itemsize, 64)
+        return flat.reshape(self.geometry.n_items, *self.geometry.item_shape)  # type: ignore[misc]
+
+    # --- stored bytes ---------------------------------------------------------------------------------------------
+
+    def _bytes(self, offset: int, length: int) -> memoryview | bytes:
+        if self._view is None:
+            return self._store.ranges(self.key, [(offset, length)])[0]
+        found = self._view[offset : offset + length]
+        if len(found) != length:
+            raise error("E_TRUNCATED", "chunk.size", "the chunk ends too early", object=self.key, offset=offset)
+        return found
+
+    def stored(self, units: Sequence[Unit]) -> list[memoryview | bytes]:
+        """The stored bytes of these units, each verified when first touched. Errors: E_TRUNCATED, E_UNIT_CRC."""
+        if self._view is not None:
+            found = [self._bytes(unit.offset, unit.stored) for unit in units]
+        else:
+            found = list(self._store.ranges(self.key, [(unit.offset, unit.stored) for unit in units]))
+        for unit, data in zip(units, found, strict=True):
+            if not self._verified[unit.number]:
+                self._verify(unit, data)
+        return found
+
+    def _verify(self, unit: Unit, data: memoryview | bytes) -> None:
+        """[unit.crc]: CRC-32 of each started MiB; raw booleans are 0 or 1 [value.bool]."""
+        view = memoryview(data)
+        for part, crc in enumerate(self.geometry.crcs(unit)):
+            if zlib.crc32(view[part * CRC_SPAN : (part + 1) * CRC_SPAN]) != crc:
+                offset = unit.offset + part * CRC_SPAN
+                raise error("E_UNIT_CRC", "unit.crc", f"unit {unit.number} is damaged", object=self.key, offset=offset)
+        if self._bool and not self.index.codecs[unit.codec]:
+            self._check_bool(view, unit)
+        self._verified[unit.number] = 1
+
+    def _check_bool(self, data: memoryview, unit: Unit) -> None:
+        if len(data) and np.frombuffer(data, np.uint8).max() > 1:
+            raise error("E_VALUE_BOOL", "value.bool", f"unit {unit.number} holds a boolean above 1", object=self.key)
+
+    def decoded(self, unit: Unit, data: memoryview | bytes) -> memoryview:
+        """What an array unit decodes to. Errors: E_CODEC_DATA, E_CODEC_UNSUPPORTED, E_EXTRA_MISSING, E_VALUE_BOOL."""
+        pipeline = self.index.codecs[unit.codec]
+        if not pipeline:
+            return memoryview(data)
+        out = memoryview(codecs.decode(pipeline, data, unit.decoded, object=self.key, offset=unit.offset))
+        if self._bool:
+            self._check_bool(out, unit)
+        return out
+
+    def _unit_data(self, number: int) -> memoryview:
+        """One decoded whole-item unit; the last few of many items are kept, for neighbours will be asked for."""
+        kept = self._kept.get(number)
+        if kept is not None:
+            return kept
+        unit = self.geometry.unit(number)
+        data = self.decoded(unit, self.stored([unit])[0])
+        start, stop = self.geometry.unit_items(number)
+        if stop - start > 1 and (self.index.codecs[unit.codec] or self._view is None):
+            self._kept[number] = data
+            while len(self._kept) > KEPT_UNITS:
+                self._kept.pop(next(iter(self._kept)), None)
+        return data
+
+    # --- one sample -----------------------------------------------------------------------------------------------
+
+    def sample(self, number: int) -> Any:
+        """None when missing, an array, or a list of arrays in a sequence. ``number`` is below ``samples``."""
+        if self._flat is not None:
+            unit = number // self.index.unit  # type: ignore[operator]
+            if not self._verified[unit]:
+                self.stored([self.geometry.unit(unit)])
+            return self._flat[number].copy()
+        found = self.geometry.items_of(number)
+        if found is None:
+            return None
+        first, count = found
+        if self.index.items is None:
+            return self.item(first)
+        return [self.item(i) for i in range(first, first + count)]
+
+    def item(self, number: int) -> np.ndarray:
+        """One item as an array of its own."""
+        if self.index.tile is not None:
+            return self.tiles(number, tuple(slice(0, side) for side in self.geometry.shape_of(number)))
+        unit = self.geometry.unit_of(number)
+        if self.media[at(self.index.codec, unit)]:
+            return self._picture(self.geometry.unit(unit), self.geometry.shape_of(number))
+        return self._cut(number, unit, self._unit_data(unit), unit in self._kept)
+
+    def _cut(self, number: int, unit: int, data: memoryview, shared: bool) -> np.ndarray:
+        """One item out of its decoded unit, copied unless the decoder made the buffer for this item alone."""
+        geometry = self.geometry
+        shape = geometry.shape_of(number)
+        start, _ = geometry.unit_items(unit)
+        if geometry.item_bytes is not None:
+            offset = (number - start) * geometry.item_bytes
+        else:
+            offset = int(geometry.bytes_of(start, number).sum()) if number > start else 0
+        flat = np.frombuffer(data, self.dtype, math.prod(shape), offset)
+        if not shared and flat.flags.writeable and flat.nbytes == len(data):
+            return flat.reshape(shape)
+        return flat.reshape(shape).copy()
+
+    def _picture(self, unit: Unit, shape: tuple[int, ...], data: memoryview | bytes | None = None) -> np.ndarray:
+        step = self.index.codecs[unit.codec][0]
+        stored = self.stored([unit])[0] if data is None else data
+        try:
+            return codecs.decode_media(step.name, step.params, stored, self.index.dtype, shape)
+        except LakebedError as cause:
+            if cause.object is None:
+                cause.object, cause.offset = self.key, unit.offset
+            raise
+
+    def file(self, number: int) -> tuple[str, bytes] | None:
+        """(format, verbatim bytes) of a sample that is one media unit, else None. Needs no decoder [media.verbatim]."""
+        found = self.geometry.items_of(number)
+        if found is None or found[1] != 1 or self.index.tile is not None:
+            return None
+        unit = self.geometry.unit_of(found[0])
+        codec = at(self.index.codec, unit)
+        if not self.media[codec]:
+            return None
+        return self.index.codecs[codec][0].name, bytes(self.stored([self.geometry.unit(unit)])[0])
+
+    # --- parts of one item ----------------------------------------------------------------------------------------
+
+    def region(self, number: int, region: Region) -> np.ndarray:
+        """A box of one item; only the tiles it touches are read [algo.read_region]. Steps are 1."""
+        if self.index.tile is not None:
+            return self.tiles(number, region)
+        return np.ascontiguousarray(self.item(number)[region])
+
+    def tiles(self, number: int, region: Region) -> np.ndarray:
+        geometry, tile = self.geometry, self.index.tile or ()
+        shape = geometry.shape_of(number)
+        out = np.empty([max(0, part.stop - part.start) for part in region], self.dtype)
+        if not out.size:
+            return out
+        touched = [range(part.start // side, -(-part.stop // side)) for part, side in zip(region, tile, strict=True)]
+        for places in _batches(itertools.product(*touched), 256):
+            units = [geometry.tile_unit(number, place) for place in places]
+            for place, unit, data in zip(places, units, self.stored(units), strict=True):
+                block = self._tile(unit, data, geometry.tile_shape(shape, place))
+                origin = [p * side for p, side in zip(place, tile, strict=True)]
+                into, of = _overlap(region, origin, block.shape)
+                out[into] = block[of]
+        return out
+
+    def _tile(self, unit: Unit, data: memoryview | bytes, shape: tuple[int, ...]) -> np.ndarray:
+        if self.media[unit.codec]:
+            return self._picture(unit, shape, data)
+        return np.frombuffer(self.decoded(unit, data), self.dtype).reshape(shape)
+
+    # --- many samples ---------------------------------------------------------------------------------------------
+
+    def block(self, first: int, count: int, out: np.ndarray, spread: Spread = map) -> None:
+        """Samples [first, first+count) of a uniform chunk into ``out`` of shape (count, *item)."""
+        if self._flat is not None:
+            k: int = self.index.unit  # type: ignore[assignment]
+            self._touch(range(first // k, -(-(first + count) // k)))
+            out[:] = self._flat[first : first + count]
+        elif self.geometry.item_bytes and count:
+            units = range(self.geometry.unit_of(first), self.geometry.unit_of(first + count - 1) + 1)
+            for start, items in self._blocks(units, spread):
+                a, b = max(first, start), min(first + count, start + len(items))
+                out[a - first : b - first] = items[a - start : b - start]
+
+    def take(self, numbers: np.ndarray, out: np.ndarray, where: np.ndarray, spread: Spread = map) -> None:
+        """Samples ``numbers`` of a uniform chunk into ``out[where]``."""
+        if self._flat is not None:
+            self._touch(np.unique(numbers // self.index.unit).tolist())
+            out[where] = self._flat[numbers]
+        elif self.geometry.item_bytes:
+            order = np.argsort(numbers, kind="stable")
+            sorted_numbers = numbers[order]
+            units = dict.fromkeys(self.geometry.unit_of(n) for n in sorted_numbers.tolist())
+            for start, items in self._blocks(units, spread):
+                low, high = np.searchsorted(sorted_numbers, [start, start + len(items)])
+                mine = order[low:high]
+                out[where[mine]] = items[numbers[mine] - start]
+
+    def run(self, first: int, count: int, spread: Spread = map) -> tuple[np.ndarray, np.ndarray]:
+        """Samples [first, first+count) of a chunk of array units, back to back: (flat values, shapes (count, rank)).
+
+        Not for sequences, tiles, media or missing samples: see :attr:`flowing`.
+        """
+        geometry, index = self.geometry, self.index
+        shapes = np.stack([entries(axis, first, first + count) for axis in index.shape], axis=1)
+        low, high = geometry.unit_of(first), geometry.unit_of(first + count - 1) + 1
+        lead, end = geometry.unit_items(low)[0], geometry.unit_items(high - 1)[1]
+        skip = int(geometry.bytes_of(lead, first).sum())
+        size = int(geometry.bytes_of(first, first + count).sum())
+        if geometry.raw and self._view is not None:
+            self._touch(range(low, high))
+            start = geometry.unit(low).offset + skip
+            return np.frombuffer(self._view, self.dtype, size // self.dtype.itemsize, start).copy(), shapes
+        whole = np.empty(skip + size + int(geometry.bytes_of(first + count, end).sum()), np.uint8)
+        at_byte = 0
+        for group in _by_bytes([geometry.unit(u) for u in range(low, high)]):
+            for data in spread(self.decoded, group, self.stored(group)):
+                whole[at_byte : at_byte + len(data)] = np.frombuffer(data, np.uint8)
+                at_byte += len(data)
+        return np.frombuffer(whole, self.dtype, size // self.dtype.itemsize, skip), shapes
+
+    def _blocks(self, units: Iterable[int], spread: Spread) -> Iterable[tuple[int, np.ndarray]]:
+        """(first item, items) of each of these units of a uniform chunk."""
+        for group in _by_bytes([self.geometry.unit(u) for u in units]):
+            for unit, data in zip(group, spread(self.decoded, group, self.stored(group)), strict=True):
+                start, stop = self.geometry.unit_items(unit.number)
+                shape = (stop - start, *self.geometry.item_shape)  # type: ignore[misc]
+                yield start, np.frombuffer(data, self.dtype).reshape(shape)
+
+    def _touch(self, units: Iterable[int]) -> None:
+        fresh = [unit for unit in units if not self._verified[unit]]
+        if fresh:
+            self.stored([self.geometry.unit(unit) for unit in fresh])
+
+    def samples(self, numbers: Sequence[int], spread: Spread = map) -> list[Any]:
+        """Like :meth:`sample` for each; stored bytes are fetched together, units decoded once, through ``spread``."""
+        found = [self.geometry.items_of(number) for number in numbers]
+        if self.index.tile is not None:
+            return [self.sample(number) for number in numbers]
+        owner = {i: self.geometry.unit_of(i) for span in found if span for i in range(span[0], span[0] + span[1])}
+        contents: dict[int, Any] = {}
+        for group in _by_bytes([self.geometry.unit(u) for u in sorted(set(owner.values()))]):
+            decoded = spread(self._content, group, self.stored(group))
+            contents.update(zip((unit.number for unit in group), decoded, strict=True))
+
+        def item(number: int) -> np.ndarray:
+            content = contents[owner[number]]
+            if isinstance(content, np.ndarray):
+                return content
+            start, stop = self.geometry.unit_items(owner[number])
+            return self._cut(number, owner[number], content, stop - start > 1)
+
+        if self.index.items is None:
+            return [None if span is None else item(span[0]) for span in found]
+        return [None if span is None else [item(i) for i in range(span[0], span[0] + span[1])] for span in found]
+
+    def _content(self, unit: Unit, data: memoryview | bytes) -> np.ndarray | memoryview:
+        if self.media[unit.codec]:
+            return self._picture(unit, self.geometry.shape_of(self.geometry.unit_items(unit.number)[0]), data)
+        return self.decoded(unit, data)
+
+
+def _by_bytes(units: Sequence[Unit], limit: int = 64 << 20) -> Iterable[list[Unit]]:
+    """Groups that stay near ``limit`` stored bytes, so that a long read does not hold all of it twice."""
+    group: list[Unit] = []
+    size = 0
+    for unit in units:
+        if group and size + unit.stored > limit:
+            yield group
+            group, size = [], 0
+        group.append(unit)
+        size += unit.stored
+    if group:
+        yield group
+
+
+def _batches(items: Iterable[Any], size: int) -> Iterable[list[Any]]:
+    iterator = iter(items)
+    while batch := list(itertools.islice(iterator, size)):
+        yield batch
+
+
+def _overlap(region: Region, origin: Sequence[int], shape: Sequence[int]) -> tuple[Region, Region]:
+    """Where a tile at ``origin`` falls into the region, and which part of the tile that is."""
+    into, of = [], []
+    for part, start, side in zip(region, origin, shape, strict=True):
+        low, high = max(part.start, start), min(part.stop, start + side)
+        into.append(slice(low - part.start, high - part.start))
+        of.append(slice(low - start, high - start))
+    return tuple(into), tuple(of)

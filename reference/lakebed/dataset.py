@@ -1,0 +1,675 @@
+"""Floor 6. What people hold: an open dataset, for reading or for writing."""
+
+from __future__ import annotations
+
+import secrets
+import time as clock_module
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from . import codecs, fidelity, history, names, publish
+from .compare import Change, diff
+from .declare import Declared, declare
+from .draft import TensorDraft
+from .encoder import Sample, prepare
+from .errors import LakebedError, error
+from .history import Loaded
+from .model import Commit, CommitRef, Tag, TensorState
+from .rows import Row
+from .slices import EMPTY, SliceTable, missing
+from .stores import store as open_store
+from .stores.store import Store
+from .tensor import Chunks, Tensor
+
+MAIN = "main"
+
+
+class Dataset:
+    """Rows across named tensors of equal length, at one commit [model.dataset].
+
+    ``ds["images"]`` or ``ds.images`` is a :class:`~lakebed.Tensor`; ``ds[5]`` a lazy row; ``for row in ds``. Opened
+    with ``mode="a"`` it also takes changes; nothing is seen by others before :meth:`commit`, which leaving a ``with``
+    block does; an exception in the block leaves nothing.
+    """
+
+    def __init__(
+        self, store: Store, base: Loaded | None, *, branch: str, writable: bool, clock: Any = None, make_id: Any = None
+    ) -> None:
+        self._store, self._base, self._branch, self._writable = store, base, branch, writable
+        self._clock = clock or clock_module.time
+        self._make_id = make_id or (lambda: secrets.token_hex(16))
+        self._chunks = Chunks(store)
+        self._started: float | None = None
+        self._uploaded: set[str] = set()
+        self._reset()
+
+    def _reset(self) -> None:
+        """Forget every change and every reader: the state is the base commit's."""
+        commit = None if self._base is None else self._base.commit
+        self._states: dict[str, TensorState] = {} if commit is None else dict(commit.tensors)
+        self._origin: dict[str, str] = {name: name for name in self._states}  # today's name -> the base's
+        self._length = 0 if commit is None else commit.length
+        self._attributes: dict[str, Any] = {} if commit is None else dict(commit.attributes)
+        self._drafts: dict[str, TensorDraft] = {}
+        self._readers: dict[str, Tensor] = {}
+        self._changed = commit is None
+
+    # --- what it is -----------------------------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        return self._store.url
+
+    @property
+    def store(self) -> Store:
+        """The place its objects lie in."""
+        return self._store
+
+    @property
+    def writable(self) -> bool:
+        return self._writable
+
+    @property
+    def branch(self) -> str:
+        return self._branch
+
+    @property
+    def number(self) -> int:
+        """Of the commit this state comes from; 0 before the first."""
+        return 0 if self._base is None else self._base.commit.number
+
+    @property
+    def commit_info(self) -> Commit | None:
+        """The commit this state comes from."""
+        return None if self._base is None else self._base.commit
+
+    @property
+    def changed(self) -> bool:
+        """Whether there is something to commit."""
+        return self._changed
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """By name, in order of creation as far as the file keeps it."""
+        return {name: self._tensor(name) for name in self._names()}
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        return dict(self._attributes)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._drafts or name in self._states
+
+    def __iter__(self) -> Iterator[Row]:
+        tensors = self.tensors
+        return (Row(tensors, number) for number in range(len(self)))
+
+    def __getitem__(self, key: Any) -> Any:
+        """A tensor by name, a row by number, rows by slice or list."""
+        if isinstance(key, str):
+            return self._tensor(key)
+        tensors = self.tensors
+        if isinstance(key, (int, np.integer)):
+            number = int(key) + (len(self) if key < 0 else 0)
+            if not 0 <= number < len(self):
+                raise error("E_SAMPLE_RANGE", "model.sample", f"row {key} of {len(self)}")
+            return Row(tensors, number)
+        return [Row(tensors, number) for number in np.arange(len(self))[key].tolist()]
+
+    def __getattr__(self, name: str) -> Tensor:
+        if name.startswith("_") or name not in self:
+            raise AttributeError(f"{type(self).__name__} has no attribute and no tensor {name!r}")
+        return self._tensor(name)
+
+    def __repr__(self) -> str:
+        at = f"{self._branch} {self.number}" + (", changed" if self._changed else "")
+        return f"Dataset({self.url!r}, {len(self)} rows, {len(self._names())} tensors, {at})"
+
+    def _names(self) -> list[str]:
+        return [*self._states, *(name for name in self._drafts if name not in self._states)]
+
+    def _tensor(self, name: str) -> Tensor:
+        found = self._readers.get(name)
+        if found is not None:
+            return found
+        if name not in self:
+            known = ", ".join(self._names()) or "none"
+            raise error("E_TENSOR_ABSENT", "model.tensor", f"there is no tensor {name!r}; there are: {known}")
+        draft = self._drafts.get(name)
+        if draft is None:
+            state = self._states[name]
+            table = history.table(self._store, name, state)
+        else:
+            draft.seal()
+            table, state = SliceTable(tuple(draft.refs), draft.runs), draft.state(None)
+        kind = EditedTensor if self._writable else Tensor
+        tensor = kind(name, state, table.chunks, table.runs, self._chunks)
+        if isinstance(tensor, EditedTensor):
+            tensor.dataset = self
+        self._readers[name] = tensor
+        return tensor
+
+    # --- tensors --------------------------------------------------------------------------------------------------
+
+    def create_tensor(
+        self,
+        name: str,
+        *,
+        htype: str = "generic",
+        dtype: Any = None,
+        shape: Sequence[int | None] | None = None,
+        sample_compression: Any = None,
+        chunk_compression: Any = None,
+        fidelity: Any = None,
+        sequence: bool = False,
+        tile: Sequence[int] | None = None,
+        class_names: Sequence[str] | None = None,
+        attributes: Mapping[str, Any] | None = None,
+    ) -> Tensor | None:
+        """A new tensor; rows that are there already have no value in it, at no cost.
+
+        htype               what the values mean: ``image``, ``class_label``, ``bbox``, ..., ``sequence[image]``
+        dtype, shape        of one item; None: the htype's, or the first sample's. None in a shape: a free axis
+        sample_compression  a codec for each item ("jpeg", "lz4", "shuffle+zstd"), or a list of file formats
+        chunk_compression   a codec for units of many items
+        fidelity            "exact", "lossy", {"max_abs_error": e}, {"max_rel_error": e}, {"psnr_db": q}; default
+                            exact wherever the codec can be
+        sequence            a sample is a list of items
+        tile                cut items into tiles of this shape, so that parts can be read
+
+        Errors: E_NAME, E_TENSOR_EXISTS, E_ARGUMENT, E_FIDELITY, E_FIDELITY_LABEL, E_EXTRA_MISSING.
+        """
+        self._must_write()
+        if name in self:
+            raise error("E_TENSOR_EXISTS", "tensor.name", f"there is a tensor {name!r} already")
+        names.check_tensor(name, self._names())
+        declared = declare(
+            htype=htype,
+            dtype=dtype,
+            shape=shape,
+            sample_compression=sample_compression,
+            chunk_compression=chunk_compression,
+            fidelity_=fidelity,
+            sequence=sequence,
+            tile=tile,
+            class_names=class_names,
+            attributes=attributes,
+        )
+        self._drafts[name] = TensorDraft(name, declared, self._store, SliceTable((), missing(self._length)))
+        self._touch()
+        return self._tensor(name) if declared.dtype else None
+
+    def delete_tensor(self, name: str) -> None:
+        """It is gone from here on; earlier commits keep it. Errors: E_TENSOR_ABSENT."""
+        self._must_have(name)
+        draft = self._drafts.pop(name, None)
+        if draft is not None:
+            draft.discard()
+        self._states.pop(name, None)
+        self._origin.pop(name, None)
+        self._touch()
+
+    def rename_tensor(self, name: str, new: str) -> None:
+        """Only the name changes; nothing is rewritten. Errors: E_TENSOR_ABSENT, E_NAME, E_TENSOR_EXISTS."""
+        self._must_have(name)
+        if new in self:
+            raise error("E_TENSOR_EXISTS", "tensor.name", f"there is a tensor {new!r} already")
+        names.check_tensor(new, [other for other in self._names() if other != name])
+        if name in self._drafts:
+            draft = self._drafts.pop(name)
+            draft.name = new
+            self._drafts[new] = draft
+        if name in self._states:
+            self._states[new] = self._states.pop(name)
+        if name in self._origin:
+            self._origin[new] = self._origin.pop(name)
+        self._touch()
+
+    def set_attributes(self, tensor: str | None = None, /, **attributes: Any) -> None:
+        """Attributes of the dataset, or of the tensor named first; None removes one. Errors: E_ARGUMENT."""
+        self._must_write()
+        if tensor is None:
+            kept = {**self._attributes, **attributes}
+            self._attributes = {key: value for key, value in kept.items() if value is not None}
+        else:
+            self._must_have(tensor)
+            self._draft(tensor).set_attributes(attributes)
+        self._touch()
+
+    # --- rows -----------------------------------------------------------------------------------------------------
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """One row; tensors it does not name get no value. It goes in whole or, with an error, not at all.
+
+        Errors: E_TENSOR_ABSENT, E_SAMPLE_*, E_FIDELITY, E_FILE_FORMAT.
+        """
+        drafts = self._all_drafts()
+        if not row.keys() <= drafts.keys():
+            self._unknown(row, drafts)
+        plain: list[tuple[TensorDraft, int]] = []
+        others: list[tuple[TensorDraft, Sample]] = []
+        for name, draft in drafts.items():
+            value = row.get(name)
+            if draft.takes_plain(value):
+                plain.append((draft, value))  # type: ignore[arg-type]
+            else:
+                others.append((draft, self._prepared(draft, value)))
+        for draft, number in plain:
+            draft.queue(number)
+        for draft, sample in others:
+            draft.append(sample)
+        self._length += 1
+        if self._readers or not self._changed:
+            self._touch()
+
+    def extend(self, columns: Mapping[str, Any]) -> None:
+        """Many rows: a mapping of columns of one length, arrays taken whole. Errors as :meth:`append`, E_ARGUMENT."""
+        drafts = self._all_drafts()
+        self._unknown(columns, drafts)
+        values = {name: _column(column) for name, column in columns.items()}
+        lengths = {len(column) for column in values.values()}
+        if len(lengths) > 1:
+            said = ", ".join(f"{name}: {len(column)}" for name, column in values.items())
+            raise error("E_ARGUMENT", "model.length", f"columns of different lengths: {said}")
+        count = lengths.pop() if lengths else 0
+        if not count:
+            return
+        marks = {name: (draft.mark(), draft) for name, draft in drafts.items()}
+        try:
+            for name, draft in drafts.items():
+                if name in values:
+                    draft.extend(values[name])
+                else:
+                    draft.append_missing(count)
+        except BaseException:
+            for mark, draft in marks.values():
+                draft.back_to(mark)
+            raise
+        self._length += count
+        self._touch()
+
+    def insert(self, index: int, row: Mapping[str, Any]) -> None:
+        """One row before row ``index``; ``len(ds)`` appends. Errors as :meth:`append`, E_SAMPLE_RANGE."""
+        drafts = self._all_drafts()
+        self._unknown(row, drafts)
+        place = index + len(self) if index < 0 else index
+        if not 0 <= place <= len(self):
+            raise error("E_SAMPLE_RANGE", "model.sample", f"row {index} of {len(self)}")
+        samples = {name: self._prepared(draft, row.get(name)) for name, draft in drafts.items()}
+        for name, draft in drafts.items():
+            draft.splice(place, place, draft.add([samples[name]]))
+        self._length += 1
+        self._touch()
+
+    def delete(self, index: int | slice | Sequence[int] | np.ndarray) -> None:
+        """Rows by number, slice, list or mask; earlier commits keep them. Errors: E_SAMPLE_RANGE."""
+        drafts = self._all_drafts()
+        for start, stop in reversed(_stretches(self._numbers(index))):
+            for draft in drafts.values():
+                draft.splice(start, stop, EMPTY)
+            self._length -= stop - start
+        self._touch()
+
+    def update(self, tensor: str, index: Any, value: Any) -> None:
+        """``ds[tensor][index] = value``: a sample, several, or a part of one. Errors as :meth:`append`."""
+        self._must_have(tensor)
+        draft = self._draft(tensor)
+        if isinstance(index, tuple):
+            value, index = self._patched(tensor, index, value), int(index[0])
+        if isinstance(index, (int, np.integer)):
+            start = int(index) + (len(self) if index < 0 else 0)
+            if not 0 <= start < len(self):
+                raise error("E_SAMPLE_RANGE", "model.sample", f"sample {index} of {len(self)}", object=tensor)
+            draft.splice(start, start + 1, draft.add([self._prepared(draft, value)]))
+        else:
+            self._update_many(draft, self._numbers(index), value)
+        self._touch()
+
+    def _update_many(self, draft: TensorDraft, rows: np.ndarray, values: Any) -> None:
+        if len(values) != len(rows):
+            raise error("E_ARGUMENT", "model.length", f"{len(values)} values for {len(rows)} samples", object=draft.name)
+        order = np.argsort(rows, kind="stable")
+        samples = [self._prepared(draft, values[i]) for i in order.tolist()]
+        new = draft.add(samples)
+        at = 0
+        for start, stop in _stretches(rows[order]):
+            draft.splice(start, stop, new.cut(at, at + stop - start))
+            at += stop - start
+
+    def _patched(self, tensor: str, index: tuple[Any, ...], value: Any) -> Any:
+        """The whole sample with the named part replaced; it keeps its shape."""
+        number, region = index[0], index[1:]
+        if not isinstance(number, (int, np.integer)):
+            raise error("E_ARGUMENT", "model.sample", "a part is assigned in one sample at a time")
+        old = self._tensor(tensor)[int(number)]
+        if not isinstance(old, np.ndarray):
+            raise error("E_SAMPLE_SHAPE", "model.sample", f"sample {number} has no parts to assign", object=tensor)
+        new = old.copy()
+        try:
+            new[region] = value
+        except (ValueError, IndexError) as cause:
+            raise error("E_SAMPLE_SHAPE", "sample.shape", str(cause), object=tensor) from cause
+        if not np.array_equal(new[region], value):
+            raise error("E_SAMPLE_DTYPE", "dtype.convert", "the part's values change in the tensor's dtype", object=tensor)
+        return new
+
+    def _prepared(self, draft: TensorDraft, value: Any) -> Sample:
+        draft.settle(value)
+        try:
+            return prepare(draft.declared, value)
+        except LakebedError as cause:
+            cause.object = cause.object or draft.name
+            raise
+
+    def _numbers(self, index: Any) -> np.ndarray:
+        """Sorted distinct row numbers."""
+        try:
+            found = np.atleast_1d(np.arange(len(self))[index])
+        except IndexError as cause:
+            raise error("E_SAMPLE_RANGE", "model.sample", str(cause)) from cause
+        return found if isinstance(index, slice) else np.asarray(found)
+
+    # --- versions -------------------------------------------------------------------------------------------------
+
+    def commit(self, message: str = "", *, author: str = "") -> CommitRef:
+        """Make everything so far the next commit of the branch, atomically [algo.commit].
+
+        When others committed meanwhile and both sides only appended, theirs come first. Errors: E_CONFLICT,
+        E_BRANCH_CLOSED, E_REQUIRES_WRITE, E_COMMIT_UNKNOWN, E_STORE.
+        """
+        self._must_write()
+        mine = self._state(message, author)
+        loaded = publish.publish(
+            self._store,
+            self._base,
+            mine,
+            clock=self._clock,
+            make_id=self._make_id,
+            upload_again=self._upload_again,
+            started=self._clock() if self._started is None else self._started,
+        )
+        self._base = loaded
+        self._started = None
+        self._uploaded = set()
+        self._reset()
+        return loaded.ref
+
+    def _state(self, message: str, author: str) -> Commit:
+        """The commit to be; number, parent, id and time are filled in when it is published."""
+        old = {} if self._base is None else dict(self._base.commit.tensors)
+        tensors = {}
+        for name in self._names():
+            draft = self._drafts.get(name)
+            if draft is None:
+                tensors[name] = self._states[name]
+                continue
+            if not draft.declared.dtype:
+                detail = f"tensor {name!r} has no dtype yet: give one, or append a sample first"
+                raise error("E_ARGUMENT", "tensor.first", detail)
+            tensors[name] = draft.state(old.get(self._origin.get(name, "")))
+            self._uploaded |= draft.uploaded
+        base = None if self._base is None else self._base.commit
+        return Commit(
+            branch=self._branch,
+            number=0,
+            id="",
+            time="",
+            author=author,
+            message=message,
+            length=self._length,
+            attributes=self._attributes,
+            tensors=tensors,
+            requires_read=() if base is None else base.requires_read,
+            requires_write=() if base is None else base.requires_write,
+            extra={} if base is None else base.extra,
+        )
+
+    def _upload_again(self) -> None:
+        """What waited longer than half the grace period is made young again [algo.commit.grace]."""
+        for name in sorted(self._uploaded):
+            data = self._store.get(names.chunk_key(name))
+            if data is None:
+                raise error("E_STORE", "algo.commit.grace", "a chunk was collected before its commit", object=name)
+            self._store.put(names.chunk_key(name), data)
+
+    def discard(self) -> None:
+        """Forget every uncommitted change."""
+        for draft in self._drafts.values():
+            draft.discard()
+        self._reset()
+
+    def refresh(self) -> Dataset:
+        """The newest commit of the branch, into this handle; uncommitted changes are an error (E_ARGUMENT)."""
+        if self._changed and self._base is not None:
+            raise error("E_ARGUMENT", "algo.open", "there are uncommitted changes: commit or discard them first")
+        self._base = history.newest(self._store, self._branch)
+        self._reset()
+        return self
+
+    def log(self) -> Iterator[Commit]:
+        """Commits from this one back, newest first; ends where history was expired."""
+        return iter(()) if self._base is None else (loaded.commit for loaded in history.log(self._store, self._base))
+
+    def diff(self, other: int | str | Commit) -> dict[str, Change]:
+        """What changed from ``other`` (a number on this branch, a tag's name, a commit) to this commit."""
+        if self._base is None:
+            return {}
+        start = other if isinstance(other, Commit) else self._at(other).commit
+        return diff(self._store, start, self._base.commit)
+
+    def revert(self, to: int | str) -> None:
+        """The state of an earlier commit (a number on this branch, or a tag) becomes this one's; then :meth:`commit`."""
+        self._must_write()
+        found = self._at(to).commit
+        self.discard()
+        self._states = dict(found.tensors)
+        self._origin = {}
+        self._length, self._attributes = found.length, dict(found.attributes)
+        self._touch()
+
+    def branches(self) -> list[str]:
+        return history.branches(self._store)
+
+    def tags(self) -> dict[str, Tag]:
+        return history.tags(self._store)
+
+    def create_branch(self, name: str) -> Dataset:
+        """A branch that starts as this commit, open for writing. Errors: E_NAME, E_BRANCH_EXISTS, E_COMMIT_ABSENT."""
+        self._must_write()
+        names.check_ref(name, "branch")
+        loaded = publish.create_branch(
+            self._store, name, self._committed(), clock=self._clock, make_id=self._make_id
+        )
+        return Dataset(
+            self._store, loaded, branch=name, writable=True, clock=self._clock, make_id=self._make_id
+        )
+
+    def close_branch(self) -> CommitRef:
+        """End this branch: a last commit that nothing may follow. Its name is never used again."""
+        self._must_write()
+        self._committed()
+        loaded = publish.close_branch(self._store, self._branch, clock=self._clock, make_id=self._make_id)
+        self._base, self._writable = loaded, False
+        self._reset()
+        return loaded.ref
+
+    def create_tag(self, name: str) -> Tag:
+        """A name for this commit that never moves. Errors: E_NAME, E_TAG_EXISTS."""
+        self._must_write()
+        names.check_ref(name, "tag")
+        return publish.create_tag(self._store, name, self._committed(), clock=self._clock)
+
+    def _committed(self) -> Loaded:
+        if self._base is None or self._changed:
+            raise error("E_ARGUMENT", "algo.branch", "there are uncommitted changes: commit or discard them first")
+        return self._base
+
+    def _at(self, where: int | str) -> Loaded:
+        if isinstance(where, int):
+            return history.load(self._store, self._branch, where)
+        return history.resolve(self._store, tag=where)
+
+    # --- life -----------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Forget uncommitted changes and let go of what is open."""
+        self.discard()
+        self._chunks = Chunks(self._store)
+
+    def __enter__(self) -> Dataset:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: Any, trace: Any) -> None:
+        try:
+            if kind is None and self._writable and self._changed:
+                self.commit()
+        finally:
+            self.close()
+
+    def _must_write(self) -> None:
+        if not self._writable:
+            raise error("E_READ_ONLY", "algo.open.mode", f"{self.url} is open for reading", object=self._branch)
+
+    def _must_have(self, name: str) -> None:
+        self._must_write()
+        if name not in self:
+            known = ", ".join(self._names()) or "none"
+            raise error("E_TENSOR_ABSENT", "model.tensor", f"there is no tensor {name!r}; there are: {known}")
+
+    def _unknown(self, row: Iterable[str], drafts: Mapping[str, TensorDraft]) -> None:
+        for name in row:
+            if name not in drafts:
+                known = ", ".join(drafts) or "none"
+                raise error("E_TENSOR_ABSENT", "model.tensor", f"there is no tensor {name!r}; there are: {known}")
+
+    def _touch(self) -> None:
+        """Something changed: readers made before are of the past."""
+        self._readers.clear()
+        self._changed = True
+
+    def _all_drafts(self) -> dict[str, TensorDraft]:
+        if not self._writable:
+            self._must_write()
+        if len(self._drafts) < len(self._states):
+            for name in self._states:
+                self._draft(name)
+        if self._started is None:
+            self._started = self._clock()
+        return self._drafts
+
+    def _draft(self, name: str) -> TensorDraft:
+        if name not in self._drafts:
+            state = self._states[name]
+            table = history.table(self._store, name, state)
+            self._drafts[name] = TensorDraft(name, declared_of(state), self._store, table)
+        if self._started is None:
+            self._started = self._clock()
+        return self._drafts[name]
+
+
+class EditedTensor(Tensor):
+    """A tensor of a dataset that is open for writing: ``t[5] = value``, ``t[2:4] = values``, ``t[5, 0:8] = part``."""
+
+    dataset: Dataset
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        self.dataset.update(self.name, index, value)
+
+
+def declared_of(state: TensorState) -> Declared:
+    """How to go on writing a tensor that a commit describes; advice that cannot be followed is an error then."""
+    advice = dict(state.write)
+    pipelines = tuple(codecs.from_json(p) for p in advice.pop("codecs", [[]])) or ((),)
+    unit, tile = advice.pop("unit", {}), advice.pop("tile", None)
+    return Declared(
+        htype=state.htype,
+        dtype=state.dtype,
+        shape=state.shape,
+        sequence=state.sequence,
+        fidelity=fidelity.parse(state.fidelity),
+        pipelines=pipelines,
+        unit=unit,
+        tile=None if tile is None else tuple(tile),
+        attributes=dict(state.attributes),
+        extra=dict(state.extra),
+        advice=advice,
+    )
+
+
+def _column(values: Any) -> Any:
+    """A column of values: arrays as they are, anything else as a list."""
+    if isinstance(values, np.ndarray) and values.ndim:
+        return values
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise error("E_ARGUMENT", "model.length", f"a column is an array or a list, not {type(values).__name__}")
+    return values if isinstance(values, list) else list(values)
+
+
+def _stretches(rows: np.ndarray) -> list[tuple[int, int]]:
+    """Sorted distinct row numbers as (start, stop) runs."""
+    rows = np.unique(rows)
+    if not len(rows):
+        return []
+    cuts = np.flatnonzero(np.diff(rows) != 1) + 1
+    return [(int(part[0]), int(part[-1]) + 1) for part in np.split(rows, cuts)]
+
+
+# --- doors ---------------------------------------------------------------------------------------------------------
+
+
+def create(url: Any, *, options: Mapping[str, Any] | None = None, clock: Any = None, make_id: Any = None) -> Dataset:
+    """A new dataset, open for writing on the branch ``main``; its first commit makes it exist.
+
+    ``url`` is a path, ``memory://name``, or a URL that fsspec knows (``s3://bucket/pets.lakebed``), ``options`` what
+    fsspec takes. ``clock`` (seconds since the epoch) and ``make_id`` (32 hex digits) make a writer deterministic.
+    Errors: E_DATASET_EXISTS, E_EXTRA_MISSING, E_STORE.
+    """
+    store = open_store(url, writable=True, options=options)
+    try:
+        history.newest(store, MAIN)
+    except LakebedError as absent:
+        if absent.code not in ("E_DATASET_ABSENT", "E_BRANCH_ABSENT"):
+            raise
+    else:
+        raise error("E_DATASET_EXISTS", "algo.create", f"there is a dataset at {store.url}")
+    return Dataset(store, None, branch=MAIN, writable=True, clock=clock, make_id=make_id)
+
+
+def open(
+    url: Any,
+    mode: str = "r",
+    *,
+    branch: str | None = None,
+    number: int | None = None,
+    tag: str | None = None,
+    time: datetime | str | None = None,
+    options: Mapping[str, Any] | None = None,
+    clock: Any = None,
+    make_id: Any = None,
+) -> Dataset:
+    """An existing dataset, at the newest commit of ``branch`` ("main"), or at a number, tag or time of it.
+
+    ``mode="a"`` opens for writing, at the newest commit only. Errors: E_DATASET_ABSENT, E_BRANCH_ABSENT,
+    E_COMMIT_ABSENT, E_TAG_ABSENT, E_READ_ONLY, E_BRANCH_CLOSED, and whatever is wrong with the commit (FormatError).
+    """
+    if mode not in ("r", "a"):
+        raise error("E_ARGUMENT", "algo.open.mode", f"mode {mode!r} is neither 'r' nor 'a'")
+    if mode == "a" and (number is not None or tag is not None or time is not None):
+        detail = "an earlier commit opens for reading; to go on from it, use revert or create_branch"
+        raise error("E_READ_ONLY", "algo.open.mode", detail)
+    store = open_store(url, writable=mode == "a", options=options)
+    loaded = history.resolve(store, branch=branch, number=number, tag=tag, time=time)
+    if mode == "a" and loaded.commit.closed:
+        raise error("E_BRANCH_CLOSED", "commit.closed", f"branch {loaded.commit.branch!r} is closed")
+    return Dataset(
+        store, loaded, branch=loaded.commit.branch, writable=mode == "a", clock=clock, make_id=make_id
+    )
+
+
+__all__ = ["MAIN", "Dataset", "EditedTensor", "create", "declared_of", "open"]

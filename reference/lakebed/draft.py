@@ -1,0 +1,323 @@
+"""Floor 6. One tensor being changed: the slice list, the open chunk, and what waits to go into it [algo.append].
+
+New samples, wherever they end up in the tensor, are written to the open chunk; the slice list says where they belong.
+So an update, an insert and an append are the same: write, then edit the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import codecs, dtypes, htypes
+from .columns import MAX_INT
+from .declare import Declared, settle
+from .encoder import TILE_FROM, Item, Sample, picture, prepare, tile_for
+from .files import EncodedFile
+from .model import TensorState
+from .slices import NULL, ChunkRef, Runs, SliceTable, join, missing, runs
+from .stores.store import Store
+from .writer import ChunkWriter, UnitRule, array_bytes, item_size
+
+QUEUE = 4096  # plain numbers that wait to be written together
+BATCH = 32 << 20  # bytes handed to a chunk at a time: it may pass its size by as much
+UNSEALED = ChunkRef("", 0, 0)
+
+
+class TensorDraft:
+    """``declared`` says what it is; ``runs`` where its samples are, in chunks numbered by ``refs``."""
+
+    def __init__(self, name: str, declared: Declared, store: Store, table: SliceTable) -> None:
+        self.name, self.declared, self._store = name, declared, store
+        self.refs: list[ChunkRef] = list(table.chunks)
+        self._runs = table.runs
+        self._open: ChunkWriter | None = None
+        self._open_number = NULL
+        self._appended = 0  # samples at the end of the open chunk that are not in _runs yet
+        self._queue: list[int] = []
+        self._range = _plain_range(declared)
+        self._untouched = len(table.runs)  # samples from the start that no edit has reached
+        self.uploaded: set[str] = set()
+
+    # --- lengths and slices ---------------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._runs) + self._appended + len(self._queue)
+
+    @property
+    def runs(self) -> Runs:
+        """The slices with everything added so far; open chunks have a number, but no name yet."""
+        self.flush()
+        if self._appended:
+            writer = self._open
+            tail = runs([self._open_number], [writer.samples - self._appended], [self._appended])  # type: ignore[union-attr]
+            self._runs, self._appended = join(self._runs, tail), 0
+        return self._runs
+
+    def splice(self, start: int, stop: int, new: Runs) -> None:
+        """Samples [start, stop) give way to ``new``: the one edit there is [slice]."""
+        old = self.runs
+        self._untouched = min(self._untouched, start)
+        self._runs = join(old.cut(0, start), new, old.cut(stop, len(old)))
+
+    def state(self, base: TensorState | None) -> TensorState:
+        """What a commit says of this tensor: every chunk named, manifests kept as far as nothing under them changed."""
+        self.seal()
+        kept, samples = [], 0
+        for manifest in base.manifests if base is not None else ():
+            if samples + manifest.samples > self._untouched:
+                break
+            kept.append(manifest)
+            samples += manifest.samples
+        declared = self.declared
+        return TensorState(
+            htype=declared.htype,
+            dtype=declared.dtype,
+            shape=declared.shape,
+            own=SliceTable(tuple(self.refs), self.runs.cut(samples, len(self.runs))).used(),
+            sequence=declared.sequence,
+            fidelity=declared.fidelity.to_json(),
+            attributes=declared.attributes,
+            write=declared.write(),
+            manifests=tuple(kept),
+            extra=declared.extra,
+        )
+
+    # --- adding ---------------------------------------------------------------------------------------------------
+
+    def append(self, sample: Sample) -> None:
+        """One prepared sample at the end."""
+        self.flush()
+        if sample is None:
+            self.append_missing(1)
+        else:
+            self._write(sample)
+            self._appended += 1
+
+    def append_missing(self, count: int) -> None:
+        """A run of nothing: no object [slice.null]."""
+        if count:
+            old = self.runs
+            self._runs = join(old, missing(count))
+
+    def takes_plain(self, value: Any) -> bool:
+        """Whether :meth:`queue` may have this value as it is."""
+        return value.__class__ is int and self._range[0] <= value <= self._range[1]
+
+    def queue(self, value: int) -> None:
+        """The fast way for one plain number that :meth:`takes_plain` said yes to."""
+        self._queue.append(value)
+        if len(self._queue) >= QUEUE:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._queue:
+            values, self._queue = np.array(self._queue, self._numpy), []
+            self._write_block(values)
+
+    def add(self, samples: Sequence[Sample]) -> Runs:
+        """Prepared samples into chunks, without a place in the tensor yet: their slices."""
+        self.runs  # what was appended is settled first  # noqa: B018
+        parts = []
+        for sample in samples:
+            if sample is None:
+                parts.append(missing(1))
+            else:
+                self._write(sample)
+                parts.append(runs([self._open_number], [self._open.samples - 1], [1]))  # type: ignore[union-attr]
+        return join(*parts)
+
+    def extend(self, values: Any) -> int:
+        """Many samples at the end, whole arrays at once; gives their number. All are checked before one is stored."""
+        self.flush()
+        self.settle(values[0] if len(values) and not isinstance(values, np.ndarray) else values, many=True)
+        block = None if codecs.is_media(self.declared.array_pipeline) else self._block(values)
+        if block is not None:
+            self._write_block(block)
+            return len(block)
+        if self._is_ragged(values):
+            self._write_ragged(values)
+            return len(values)
+        prepared = [prepare(self.declared, value) for value in values]
+        for sample in prepared:
+            self.append(sample)
+        return len(prepared)
+
+    def settle(self, value: Any, *, many: bool = False) -> None:
+        """A tensor that was declared without dtype or shape takes them from its first sample [tensor.first]."""
+        pending = self.declared.extra.pop("pending", None)
+        if pending is None or value is None:
+            if pending is not None:
+                self.declared.extra["pending"] = pending
+            return
+        if isinstance(value, EncodedFile):
+            dtype, rank = value.dtype, max(3, len(value.shape))
+        else:
+            first = np.asarray(value)
+            dtype, rank = dtypes.dtype(first.dtype).name, first.ndim - (many and isinstance(value, np.ndarray))
+        if self.declared.sequence:
+            rank -= 1
+        free_shape, given = pending
+        if not self.declared.dtype:
+            self.declared.dtype = dtype
+        if free_shape:
+            self.declared.shape = (None,) * max(0, rank)
+        self.declared = settle(self.declared, given=given)
+        self._range = _plain_range(self.declared)
+
+    def _block(self, values: Any) -> np.ndarray | None:
+        if self.declared.tile is not None:
+            return None
+        block = htypes.encode_many(self.declared, values)
+        return None if block is None or (len(block) and tile_for(self.declared, block[0]) is not None) else block
+
+    def _is_ragged(self, values: Any) -> bool:
+        """Whether this is a list of arrays of the tensor's own dtype and rank, each of which it takes."""
+        declared = self.declared
+        plain = isinstance(values, list) and values and not declared.sequence and declared.tile is None
+        if not plain or codecs.is_media(declared.array_pipeline) or not declared.shape:
+            return False
+        want, rank = self._numpy, len(declared.shape)
+        if not all(v.__class__ is np.ndarray and v.dtype == want and v.ndim == rank for v in values):
+            return False
+        if max(v.nbytes for v in values) > TILE_FROM:
+            return False
+        if htypes.row_of(declared.htype).check is not None or any(axis is not None for axis in declared.shape):
+            for value in values:
+                htypes.check_sample(declared, value)
+        return True
+
+    @property
+    def _numpy(self) -> np.dtype:
+        return dtypes.DTYPES[self.declared.dtype].numpy
+
+    # --- the open chunk -------------------------------------------------------------------------------------------
+
+    def _writer(self, tile: tuple[int, ...] | None = None) -> ChunkWriter:
+        """The open chunk, or a new one where the old is full or its units are of another kind [write.chunk]."""
+        if self._open is not None and (self._open.full or self._open.tile != tile):
+            self.seal()
+        if self._open is None:
+            declared = self.declared
+            row = dtypes.DTYPES[declared.dtype]
+            pipeline = declared.array_pipeline
+            self._open = ChunkWriter(
+                self._store,
+                tensor=self.name,
+                row=len(self._runs) + self._appended,
+                dtype=row.name,
+                itemsize=row.itemsize,
+                rank=len(declared.shape),
+                sequence=declared.sequence,
+                pipeline=() if codecs.is_media(pipeline) else pipeline,
+                rule=UnitRule.of({"unit": declared.unit}, item_size(declared.shape, row.itemsize)),
+                tile=tile,
+            )
+            self._open_number = len(self.refs)
+            self.refs.append(UNSEALED)
+        return self._open
+
+    def _write(self, sample: list[Item]) -> None:
+        tiles = {None if item.array is None else tile_for(self.declared, item.array) for item in sample}
+        tile = next(iter(tiles), None) if len(tiles) == 1 else max(tiles - {None}, default=None)
+        writer = self._writer(tile)
+        for item in sample:
+            if item.data is not None:
+                writer.add_encoded(item.data, item.pipeline, item.shape)
+            elif tile is not None:
+                self._write_tiles(writer, item.array)  # type: ignore[arg-type]
+            else:
+                writer.add_block(array_bytes(item.array), 1, item.shape)  # type: ignore[arg-type]
+        writer.add_samples(1, len(sample))
+
+    def _write_tiles(self, writer: ChunkWriter, array: np.ndarray) -> None:
+        if codecs.is_media(self.declared.array_pipeline):
+            units = [
+                (picture(self.declared, np.ascontiguousarray(array[box])), self.declared.array_pipeline)
+                for box in _boxes(array.shape, writer.tile or ())
+            ]
+            writer.add_stored(array.shape, units)
+        else:
+            writer.add_tiled(array)
+
+    def _write_block(self, block: np.ndarray) -> None:
+        """Equal shapes, straight from the array's memory, to the end of the tensor."""
+        step = max(1, BATCH // max(1, block[:1].nbytes))
+        for start in range(0, len(block), step):
+            part = block[start : start + step]
+            writer = self._writer()
+            writer.add_block(array_bytes(part), len(part), part.shape[1:])
+            writer.add_samples(len(part))
+            self._appended += len(part)
+
+    def _write_ragged(self, values: list[np.ndarray]) -> None:
+        ends = np.cumsum([value.nbytes for value in values])
+        start = 0
+        while start < len(values):
+            goal = (int(ends[start - 1]) if start else 0) + BATCH
+            stop = max(start + 1, int(np.searchsorted(ends, goal, "right")))
+            part = values[start:stop]
+            writer = self._writer()
+            flat = np.concatenate([value.reshape(-1) for value in part])
+            writer.add_ragged(array_bytes(flat), np.array([value.shape for value in part], np.int64))
+            writer.add_samples(len(part))
+            self._appended += len(part)
+            start = stop
+
+    def set_attributes(self, members: dict[str, Any]) -> None:
+        """Changed members, checked by the htype; None removes one. Errors: E_ARGUMENT."""
+        declared = self.declared
+        kept = {key: value for key, value in {**declared.attributes, **members}.items() if value is not None}
+        if declared.dtype:
+            kept = htypes.check_tensor(declared.htype, declared.dtype, declared.shape, declared.sequence, kept)
+        declared.attributes = kept
+        self._range = _plain_range(declared)
+
+    def mark(self) -> Runs:
+        """What :meth:`back_to` returns to."""
+        return self.runs
+
+    def back_to(self, mark: Runs) -> None:
+        """Undo what was added since; bytes already in the open chunk stay there, unnamed by any slice."""
+        self._queue = []
+        self._appended = 0
+        self._runs = mark
+
+    def seal(self) -> None:
+        """Close the open chunk: its number gets a name, and readers can have it."""
+        self.flush()
+        self.runs  # noqa: B018
+        if self._open is not None:
+            ref = self._open.close()
+            self.refs[self._open_number] = ref
+            self.uploaded.add(ref.name)
+            self._open = None
+
+    def discard(self) -> None:
+        """Leave nothing behind of what was not closed."""
+        if self._open is not None:
+            self._open.discard()
+            self._open = None
+        self._queue = []
+
+
+def _boxes(shape: Sequence[int], tile: Sequence[int]):
+    grid = [-(-n // t) for n, t in zip(shape, tile, strict=True)]
+    for place in np.ndindex(*grid):
+        yield tuple(slice(p * t, (p + 1) * t) for p, t in zip(place, tile, strict=True))
+
+
+def _plain_range(declared: Declared) -> tuple[int, int]:
+    """Integers that need no further look: in range of the dtype and of the class names; empty when none."""
+    row = dtypes.DTYPES.get(declared.dtype)
+    plain = row is not None and row.kind in ("int", "uint") and declared.shape == () and not declared.sequence
+    if not plain or declared.htype not in ("generic", "class_label"):
+        return 0, -1
+    info = np.iinfo(declared.dtype)
+    low, high = int(info.min), int(info.max)
+    names = declared.attributes.get("class_names")
+    if declared.htype == "class_label":
+        low, high = 0, min(high, len(names) - 1 if names else MAX_INT)
+    return low, high

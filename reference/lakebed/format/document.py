@@ -1,0 +1,140 @@
+"""Floor 3. JSON documents: limits, the checksum at the end, strict reading [json].
+
+Every document ends with `,"crc32":"89abcdef"}`: CRC-32 of all bytes before that comma [json.crc].
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from ..columns import MAX_INT
+from ..errors import LakebedError, error
+
+MAX_BYTES = 64 << 20
+MAX_DEPTH = 32
+VERSION = "1.0"
+MAJOR = 1
+_END = re.compile(rb',"crc32":"([0-9a-f]{8})"\}')
+_END_SIZE = 20
+_DEEP = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+
+
+def encode(members: Mapping[str, Any]) -> bytes:
+    """The document with its checksum, members in the order given. Errors: E_JSON_LIMIT, E_ARGUMENT (not JSON)."""
+    try:
+        text = json.dumps(members, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        body = text.encode("utf-8")[:-1]
+    except (ValueError, TypeError, RecursionError) as cause:
+        raise error("E_ARGUMENT", "json.syntax", f"this cannot be written as JSON: {cause}") from cause
+    data = body + f',"crc32":"{zlib.crc32(body):08x}"}}'.encode()
+    if len(data) > MAX_BYTES:
+        raise error("E_JSON_LIMIT", "json.size", f"a document of {len(data)} bytes")
+    _numbers(dict(members))
+    if _depth(data) > MAX_DEPTH:
+        raise error("E_ARGUMENT", "json.depth", f"JSON nested deeper than {MAX_DEPTH}")
+    return data
+
+
+def decode(data: bytes, key: str) -> dict[str, Any]:
+    """The members, without `crc32`; every check of the spec in its order [json.order].
+
+    Errors: E_JSON_LIMIT, E_JSON_CRC, E_JSON_SYNTAX, E_JSON_DUPLICATE, E_VERSION, E_REQUIRES_READ.
+    """
+    if len(data) > MAX_BYTES:
+        raise error("E_JSON_LIMIT", "json.size", f"a document of {len(data)} bytes", object=key)
+    end = _END.fullmatch(data[-_END_SIZE:])
+    if end is None or zlib.crc32(data[:-_END_SIZE]) != int(end[1], 16):
+        said = "its checksum is wrong" if end else "it does not end with a checksum"
+        raise error("E_JSON_CRC", "json.crc", f"the document is damaged: {said}", object=key)
+    if _depth(data) > MAX_DEPTH:
+        raise error("E_JSON_LIMIT", "json.depth", f"nested deeper than {MAX_DEPTH}", object=key)
+    try:
+        members = json.loads(
+            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_integer
+        )
+    except LakebedError as cause:
+        cause.object = key
+        raise
+    except (ValueError, RecursionError) as cause:
+        raise error("E_JSON_SYNTAX", "json.syntax", f"not JSON: {cause}", object=key) from cause
+    if type(members) is not dict or members.pop("crc32", None) is None:
+        raise error("E_JSON_SYNTAX", "json.syntax", "the document is no JSON object", object=key)
+    _finite(members, key)
+    check_version(members, key)
+    return members
+
+
+def check_version(members: Mapping[str, Any], key: str) -> None:
+    """Refuse another major and unknown required features [json.version]."""
+    version = members.get("lakebed")
+    match = re.fullmatch(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})", version) if isinstance(version, str) else None
+    if match is None:
+        raise error("E_VERSION", "json.version", f"`lakebed` is {version!r}, no version", object=key)
+    if int(match[1]) != MAJOR:
+        raise error("E_VERSION", "json.version", f"format {version}; this reader knows {VERSION}", object=key)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    out = dict(pairs)
+    if len(out) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise error("E_JSON_DUPLICATE", "json.duplicate", f"a member is named twice: {twice!r}")
+    return out
+
+
+def _no_constant(text: str) -> None:
+    raise error("E_JSON_SYNTAX", "json.syntax", f"{text} is no JSON number")
+
+
+def _integer(text: str) -> int:
+    if len(text) > 17 or abs(int(text)) > MAX_INT:
+        raise error("E_JSON_LIMIT", "json.integers", f"the integer {text[:24]} passes 2^53-1")
+    return int(text)
+
+
+def _finite(value: Any, key: str) -> None:
+    """Python reads 1e400 as infinity; the format does not."""
+    for item in _walk(value):
+        if type(item) is float and item - item != 0:
+            raise error("E_JSON_LIMIT", "json.floats", "a number is too large for a float64", object=key)
+
+
+def _numbers(value: Any) -> None:
+    for item in _walk(value):
+        if type(item) is int and abs(item) > MAX_INT:
+            raise error("E_ARGUMENT", "json.integers", f"the integer {item} passes 2^53-1; write it as a string")
+
+
+def _walk(value: Any):
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if type(item) is dict:
+            stack.extend(item.values())
+        elif type(item) is list:
+            if item and type(item[0]) is int and len(item) > 64 and set(map(type, item)) == {int}:
+                stack.append(max(item, key=abs))  # a long column of integers: one check
+            else:
+                stack.extend(item)
+        else:
+            yield item
+
+
+def _depth(data: bytes) -> int:
+    """Deepest nesting, counted on the text, so that no parser recurses first."""
+    if data.count(b"{") + data.count(b"[") <= MAX_DEPTH:
+        return 0
+    depth = deepest = 0
+    for match in _DEEP.finditer(data):
+        first = match[0][:1]
+        if first in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif first in b"]}":
+            depth -= 1
+    return deepest

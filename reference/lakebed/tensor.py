@@ -1,0 +1,409 @@
+"""Floor 5. A tensor, open for reading: from sample numbers to chunks, and from what chunks give to one answer."""
+
+from __future__ import annotations
+
+import operator
+import threading
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import dtypes, htypes
+from .chunkfile import ChunkFile, Region, Spread
+from .errors import LakebedError, error
+from .model import TensorState
+from .names import chunk_key
+from .ragged import Ragged
+from .slices import NULL, ChunkRef, Runs
+from .stores.store import Store
+from .threads import default_threads, spread
+
+KEPT_CHUNKS = 512
+STORE_THREADS = 16
+
+
+class Chunks:
+    """Open chunks of one dataset, the most recent kept; shared by its tensors and safe among threads."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._open: OrderedDict[str, ChunkFile] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, ref: ChunkRef) -> ChunkFile:
+        found = self._open.get(ref.name)
+        if found is not None and found.ref == ref:
+            return found
+        opened = ChunkFile(self.store, ref)
+        with self._lock:
+            self._open[ref.name] = opened
+            while len(self._open) > KEPT_CHUNKS:
+                self._open.popitem(last=False)
+        return opened
+
+    def get_many(self, refs: Sequence[ChunkRef]) -> list[ChunkFile]:
+        """Opened side by side where every open is a request."""
+        cold = sum(ref.name not in self._open for ref in refs)
+        threads = min(STORE_THREADS, cold) if cold > 1 and not self.mapped(refs[0]) else 1
+        return list(spread(threads and STORE_THREADS if threads > 1 else 1, "open")(self.get, refs))
+
+    def mapped(self, ref: ChunkRef) -> bool:
+        """Whether this store maps objects: then opening is cheap and threads would only cost."""
+        return self.store.view(chunk_key(ref.name)) is not None
+
+
+class Tensor:
+    """Samples of one name [tensor]. Index it like a sequence:
+
+        t[5]  t[-1]           one sample; None when missing; a list of items in a sequence tensor
+        t[2:9:2]  t[[4, 1]]   samples: one array (n, *shape) when shapes agree, else :class:`~lakebed.Ragged`
+        t[mask]               boolean array of ``len(t)``
+        t[5, 0:64, 10:20]     a part of one sample: only the tiles it touches are read
+        t[:, 0]               the same part of several
+
+    text reads as str, json as its value, list and tag as lists. Errors: E_SAMPLE_RANGE, and whatever is wrong with
+    the stored bytes (FormatError), with code, clause, object and offset.
+    """
+
+    def __init__(self, name: str, state: TensorState, refs: Sequence[ChunkRef], runs: Runs, chunks: Chunks) -> None:
+        self.name = name
+        self._state, self._refs, self._runs, self._chunks = state, refs, runs, chunks
+        self._starts: list[int] = runs.starts.tolist()
+        self._files: dict[int, ChunkFile] = {}
+        self._python = htypes.row_of(state.htype).present is not None
+        self._dtype = dtypes.dtype(state.dtype)
+
+    # --- what it is -----------------------------------------------------------------------------------------------
+
+    @property
+    def htype(self) -> str:
+        return self._state.htype
+
+    @property
+    def dtype(self) -> np.dtype:
+        """E_EXTRA_MISSING when numpy needs a library for it."""
+        return self._dtype.numpy
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """Of one item; None is free."""
+        return self._state.shape
+
+    @property
+    def sequence(self) -> bool:
+        return self._state.sequence
+
+    @property
+    def fidelity(self) -> Any:
+        return self._state.fidelity
+
+    @property
+    def attributes(self) -> Mapping[str, Any]:
+        return self._state.attributes
+
+    @property
+    def class_names(self) -> list[str] | None:
+        names = self._state.attributes.get("class_names")
+        return None if names is None else list(names)
+
+    @property
+    def compression(self) -> list[list[dict[str, Any]]]:
+        """The pipelines new chunks are written with; empty is raw."""
+        return [list(pipeline) for pipeline in self._state.write.get("codecs", [[]])]
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __repr__(self) -> str:
+        shape = "×".join("?" if axis is None else str(axis) for axis in self.shape) or "scalar"
+        kind = f"sequence[{self.htype}]" if self.sequence else self.htype
+        return f"Tensor({self.name!r}, {len(self)} × {kind} {self._state.dtype} {shape})"
+
+    # --- reading --------------------------------------------------------------------------------------------------
+
+    def __getitem__(self, index: Any) -> Any:
+        if index.__class__ is int:
+            return self._one(index)
+        return self.read(index)
+
+    def __iter__(self) -> Iterator[Any]:
+        for start in range(0, len(self), 256):
+            yield from self._each(np.arange(start, min(start + 256, len(self))), spread(1))
+
+    def read(self, index: Any = slice(None), *, threads: int | None = None) -> Any:
+        """Like indexing, with a number of decoding threads (default: one for each CPU)."""
+        if isinstance(index, tuple):
+            return self._part(index)
+        if isinstance(index, (int, np.integer)) or (isinstance(index, np.ndarray) and index.ndim == 0):
+            return self._one(operator.index(index))
+        use = spread(default_threads() if threads is None else threads)
+        if isinstance(index, slice):
+            start, stop, step = index.indices(len(self))
+            if step == 1:
+                return self._span(start, max(start, stop), use)
+            return self._rows(np.arange(start, stop, step), use)
+        return self._rows(self._numbers(index), use)
+
+    def _one(self, number: int) -> Any:
+        starts = self._starts
+        if number < 0:
+            number += starts[-1]
+        if not 0 <= number < starts[-1]:
+            raise self._out_of_range(number)
+        place = bisect_right(starts, number) - 1
+        file = self._files.get(place) or self._file(place)
+        if file is None:
+            return None
+        value = file.sample(int(self._runs.first[place]) + number - starts[place])
+        return htypes.decode_sample(self._state.htype, value) if self._python else value
+
+    def _file(self, place: int) -> ChunkFile | None:
+        """The chunk of one slice, checked against the tensor once; None for a run of missing samples."""
+        chunk = int(self._runs.chunk[place])
+        if chunk == NULL:
+            return None
+        file = self._chunks.get(self._refs[chunk])
+        self._check_fit(file, place)
+        self._files[place] = file
+        return file
+
+    def _check_fit(self, file: ChunkFile, place: int) -> None:
+        """[chunk.tensor] [table.slice.range]"""
+        state, index = self._state, file.index
+        if int(self._runs.first[place]) + int(self._runs.count[place]) > index.samples:
+            detail = f"a slice of tensor {self.name!r} reaches past {index.samples} samples"
+            raise error("E_SLICE_RANGE", "table.slice.range", detail, object=file.key)
+        fits = (
+            index.dtype == self._dtype.name
+            and len(index.shape) == len(state.shape)
+            and (index.items is not None) == state.sequence
+            and all(
+                due is None or not file.geometry.n_items or (np.asarray(axis) == due).all()
+                for due, axis in zip(state.shape, index.shape, strict=True)
+            )
+        )
+        if not fits:
+            detail = f"dtype, rank, dims or sequence differ from tensor {self.name!r}"
+            raise error("E_CHUNK_TENSOR", "chunk.tensor", detail, object=file.key)
+
+    def _out_of_range(self, number: int) -> LakebedError:
+        detail = f"sample {number} of tensor {self.name!r}, which has {len(self)}"
+        return error("E_SAMPLE_RANGE", "model.sample", detail, object=self.name)
+
+    def _numbers(self, index: Any) -> np.ndarray:
+        """Sample numbers of a list, an integer array or a boolean mask."""
+        rows = np.asarray(index)
+        if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iub"):
+            detail = f"{type(index).__name__} is no index: use an int, slice, list of ints or boolean mask"
+            raise error("E_ARGUMENT", "model.sample", detail, object=self.name)
+        if rows.dtype == bool:
+            if len(rows) != len(self):
+                raise error("E_ARGUMENT", "model.sample", f"a mask of {len(rows)} for {len(self)} samples")
+            return np.flatnonzero(rows)
+        rows = rows.astype(np.int64)
+        rows = np.where(rows < 0, rows + len(self), rows)
+        outside = (rows < 0) | (rows >= len(self))
+        if outside.any():
+            raise self._out_of_range(int(rows[outside][0]))
+        return rows
+
+    def _span(self, start: int, stop: int, use: Spread) -> Any:
+        """Samples [start, stop): whole runs at a time, straight into the result where all are of one shape."""
+        low, high = bisect_right(self._starts, start) - 1, bisect_right(self._starts, stop - 1)
+        if stop <= start or self._python:
+            return self._assembled(self._each(np.arange(start, stop), use))
+        files = self._run_files(low, high)
+        shape = files[0].geometry.item_shape if files[0] is not None else None
+        pieces = [
+            (file, *self._clip(place, start, stop)) for place, file in zip(range(low, high), files, strict=True)
+        ]
+        if all(f is not None and f.uniform and f.geometry.item_shape == shape for f in files):
+            out = np.empty((stop - start, *shape), self.dtype)  # type: ignore[misc]
+            at = 0
+            for file, first, count in pieces:
+                file.block(first, count, out[at : at + count], use)  # type: ignore[union-attr]
+                at += count
+            return out
+        if all(f is not None and f.flowing for f in files) and len(self.shape):
+            parts = [file.run(first, count, use) for file, first, count in pieces]  # type: ignore[union-attr]
+            flat, shapes = zip(*parts, strict=True)
+            return self._flat(
+                flat[0] if len(flat) == 1 else np.concatenate(flat), np.concatenate(shapes) if shapes[1:] else shapes[0]
+            )
+        return self._assembled(self._each(np.arange(start, stop), use))
+
+    def _clip(self, place: int, start: int, stop: int) -> tuple[int, int]:
+        """(first sample in the chunk, count) of the part of one slice that lies in [start, stop)."""
+        low, high = max(start, self._starts[place]), min(stop, self._starts[place + 1])
+        return int(self._runs.first[place]) + low - self._starts[place], high - low
+
+    def _flat(self, flat: np.ndarray, shapes: np.ndarray) -> Any:
+        if (shapes == shapes[:1]).all():
+            return flat.reshape(len(shapes), *shapes[0].tolist())
+        return Ragged(flat, shapes, np.zeros(len(shapes), bool))
+
+    def _run_files(self, low: int, high: int) -> list[ChunkFile | None]:
+        numbers = sorted({int(c) for c in self._runs.chunk[low:high]} - {NULL})
+        if len(numbers) > 1:
+            self._chunks.get_many([self._refs[c] for c in numbers])
+        return [self._files.get(place) or self._file(place) for place in range(low, high)]
+
+    def _rows(self, rows: np.ndarray, use: Spread) -> Any:
+        """Any rows in any order."""
+        if not len(rows) or self._python:
+            return self._assembled(self._each(rows, use))
+        places = np.searchsorted(self._runs.starts, rows, "right") - 1
+        touched = np.unique(places).tolist()
+        self._open_places(touched)
+        files = [self._files.get(place) for place in touched]
+        shape = files[0].geometry.item_shape if files[0] is not None else None
+        if not all(f is not None and f.uniform and f.geometry.item_shape == shape for f in files):
+            return self._assembled(self._each(rows, use))
+        out = np.empty((len(rows), *shape), self.dtype)  # type: ignore[misc]
+        for place, file in zip(touched, files, strict=True):
+            where = np.flatnonzero(places == place) if len(touched) > 1 else np.arange(len(rows))
+            numbers = rows[where] - self._starts[place] + int(self._runs.first[place])
+            file.take(numbers, out, where, use)  # type: ignore[union-attr]
+        return out
+
+    def _open_places(self, places: Sequence[int]) -> None:
+        numbers = sorted({int(self._runs.chunk[p]) for p in places if p not in self._files} - {NULL})
+        if len(numbers) > 1:
+            self._chunks.get_many([self._refs[c] for c in numbers])
+        for place in places:
+            if place not in self._files:
+                self._file(place)
+
+    def _each(self, rows: np.ndarray, use: Spread) -> list[Any]:
+        """One value a row: None, an array, a list of arrays, or what the htype decodes to."""
+        places = np.searchsorted(self._runs.starts, rows, "right") - 1
+        self._open_places(np.unique(places).tolist())
+        out: list[Any] = [None] * len(rows)
+        for place in np.unique(places).tolist():
+            file = self._files.get(place)
+            if file is None:
+                continue
+            where = np.flatnonzero(places == place)
+            numbers = rows[where] - self._starts[place] + int(self._runs.first[place])
+            for slot, value in zip(where.tolist(), file.samples(numbers.tolist(), use), strict=True):
+                out[slot] = htypes.decode_sample(self._state.htype, value) if self._python else value
+        return out
+
+    def _assembled(self, values: list[Any]) -> Any:
+        """One array when shapes agree, a ragged batch otherwise; lists for sequences and text."""
+        if self._python or self.sequence:
+            return values
+        shapes = {None if value is None else value.shape for value in values}
+        if len(shapes) == 1 and None not in shapes:
+            return np.stack(values)
+        if not values:
+            fixed = tuple(0 if axis is None else axis for axis in self.shape)
+            return np.zeros((0, *fixed), self.dtype)
+        return Ragged.of([None if v is None else np.asarray(v) for v in values], self.dtype, len(self.shape))
+
+    # --- parts ----------------------------------------------------------------------------------------------------
+
+    def _part(self, index: tuple[Any, ...]) -> Any:
+        """t[rows, region...] [algo.read_region]"""
+        rows, region = index[0], index[1:]
+        if not region:
+            return self.read(rows)
+        if isinstance(rows, (int, np.integer)):
+            return self._region(operator.index(rows), region)
+        numbers = np.arange(len(self))[rows] if isinstance(rows, slice) else self._numbers(rows)
+        return self._assembled([self._region(number, region) for number in numbers.tolist()])
+
+    def _region(self, number: int, region: tuple[Any, ...]) -> Any:
+        place, inside = self._locate(number)
+        file = self._files.get(place) or self._file(place)
+        found = None if file is None else file.geometry.items_of(inside)
+        if file is None or found is None:
+            return None
+        if self.sequence:
+            item = list(range(found[0], found[0] + found[1]))[region[0]]
+            items = item if isinstance(item, list) else [item]
+            parts = [self._cut(file, i, region[1:]) for i in items]
+            return parts if isinstance(item, list) else parts[0]
+        return self._cut(file, found[0], region)
+
+    def _cut(self, file: ChunkFile, item: int, region: tuple[Any, ...]) -> np.ndarray:
+        shape = file.geometry.shape_of(item)
+        box, after = box_of(region, shape, self.name)
+        return np.ascontiguousarray(file.region(item, box)[after])
+
+    def _locate(self, number: int) -> tuple[int, int]:
+        if number < 0:
+            number += len(self)
+        if not 0 <= number < len(self):
+            raise self._out_of_range(number)
+        place = bisect_right(self._starts, number) - 1
+        return place, int(self._runs.first[place]) + number - self._starts[place]
+
+    # --- about samples, without decoding --------------------------------------------------------------------------
+
+    def file(self, number: int) -> bytes:
+        """The encoded file of one sample, byte for byte as it is stored. Errors: E_FILE_ABSENT, E_SAMPLE_RANGE."""
+        return self.file_format(number)[1]
+
+    def file_format(self, number: int) -> tuple[str, bytes]:
+        """(codec name, bytes) of :meth:`file`."""
+        place, inside = self._locate(number)
+        file = self._files.get(place) or self._file(place)
+        found = None if file is None else file.file(inside)
+        if found is None:
+            detail = f"sample {number} of tensor {self.name!r} is not stored as a file"
+            raise error("E_FILE_ABSENT", "media.verbatim", detail, object=self.name)
+        return found
+
+    @property
+    def shapes(self) -> list[Any]:
+        """Every sample's shape, read from indexes alone: None when missing, a list of shapes in a sequence."""
+        out: list[Any] = []
+        for place in range(len(self._starts) - 1):
+            file = self._files.get(place) or self._file(place)
+            first, count = int(self._runs.first[place]), int(self._runs.count[place])
+            if file is None:
+                out += [None] * count
+                continue
+            for inside in range(first, first + count):
+                found = file.geometry.items_of(inside)
+                if found is None:
+                    out.append(None)
+                    continue
+                shapes = [file.geometry.shape_of(i) for i in range(found[0], sum(found))]
+                out.append(shapes if self.sequence else shapes[0])
+        return out
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the chunks this tensor uses, indexes included; chunks shared with others count in full."""
+        used = {int(c) for c in np.unique(self._runs.chunk)} - {NULL}
+        return sum(104 + self._refs[c].payload + self._refs[c].index for c in used)
+
+
+def box_of(region: tuple[Any, ...], shape: Sequence[int], name: str) -> tuple[Region, tuple[Any, ...]]:
+    """What numpy's basic indexing of an item asks for: the box to read, and the index to apply to it afterwards."""
+    if Ellipsis in region:
+        at = region.index(Ellipsis)
+        region = region[:at] + (slice(None),) * (len(shape) - len(region) + 1) + region[at + 1 :]
+    if len(region) > len(shape):
+        raise error("E_SAMPLE_SHAPE", "model.sample", f"{len(region)} indexes into an item of rank {len(shape)}")
+    box: list[slice] = []
+    after: list[Any] = []
+    for axis, side in enumerate(shape):
+        part = region[axis] if axis < len(region) else slice(None)
+        if isinstance(part, slice):
+            numbers = range(*part.indices(side))
+            low, high = (min(numbers[0], numbers[-1]), max(numbers[0], numbers[-1]) + 1) if numbers else (0, 0)
+            box.append(slice(low, high))
+            after.append(slice(None) if numbers.step > 0 and numbers.step == 1 else slice(None, None, numbers.step))
+        else:
+            number = operator.index(part)
+            if not -side <= number < side:
+                raise error("E_SAMPLE_RANGE", "model.sample", f"{number} on axis {axis} of {side}", object=name)
+            box.append(slice(number % side, number % side + 1))
+            after.append(0)
+    return tuple(box), tuple(after)
