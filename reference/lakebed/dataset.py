@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import codecs, fidelity, history, names, publish
+from . import codecs, dtypes, fidelity, history, names, publish
 from .compare import Change, diff
 from .declare import Declared, declare
 from .draft import TensorDraft
@@ -351,12 +351,11 @@ class Dataset:
         if not isinstance(old, np.ndarray):
             raise error("E_SAMPLE_SHAPE", "model.sample", f"sample {number} has no parts to assign", object=tensor)
         new = old.copy()
+        part = dtypes.to_array(value, dtypes.dtype(self._draft(tensor).declared.dtype), what="the part")
         try:
-            new[region] = value
+            new[region] = part
         except (ValueError, IndexError) as cause:
             raise error("E_SAMPLE_SHAPE", "sample.shape", str(cause), object=tensor) from cause
-        if not np.array_equal(new[region], value):
-            raise error("E_SAMPLE_DTYPE", "dtype.convert", "the part's values change in the tensor's dtype", object=tensor)
         return new
 
     def _prepared(self, draft: TensorDraft, value: Any) -> Sample:

@@ -33,7 +33,9 @@ class Declared:
 
     @property
     def array_pipeline(self) -> Pipeline:
-        """What arrays are encoded with: the first pipeline."""
+        """What arrays are encoded with: the first pipeline that can keep the fidelity, else the first [write.codecs]."""
+        if self.fidelity.exact and len(self.pipelines) > 1:
+            return next((p for p in self.pipelines if not codecs.is_lossy(p, self.dtype, self.shape)), self.pipelines[0])
         return self.pipelines[0]
 
     @property

@@ -36,7 +36,7 @@ class Ragged:
     def of(samples: Sequence[np.ndarray | None], dtype: np.dtype, rank: int) -> Ragged:
         """From single arrays; None is missing."""
         missing = np.array([sample is None for sample in samples], bool)
-        shapes = np.array([(0,) * rank if s is None else s.shape for s in samples], np.int64).reshape(-1, rank)
+        shapes = np.array([(0,) * rank if s is None else s.shape for s in samples], np.int64).reshape(len(samples), rank)
         flat = [sample.reshape(-1) for sample in samples if sample is not None]
         return Ragged(np.concatenate(flat) if flat else np.zeros(0, dtype), shapes, missing)
 
