@@ -157,7 +157,7 @@ def _exact(array: np.ndarray, dtype: DType) -> np.ndarray | None:
         result = source.astype(target)
         if source.dtype.kind in "iu" and dtype.kind in ("int", "uint"):
             return result  # the range said it all
-        back = result.astype(source.dtype)
+        back = (result.real if dtype.kind == "complex" and source.dtype.kind != "c" else result).astype(source.dtype)
     if source.dtype.kind in "fc" and source.dtype.itemsize > 8 and source.dtype.name not in DTYPES:
         same = bool(((back == source) | (np.isnan(back) & np.isnan(source))).all())  # padding bytes mean nothing
     else:

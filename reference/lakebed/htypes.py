@@ -451,7 +451,7 @@ def encode_sample(tensor: TensorLike, value: Any, *, name_id: Callable[[str], in
     if not tensor.sequence:
         return _item(row, tensor, value, name_id)
     if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
-        raise error("E_SAMPLE_SHAPE", "sample.sequence", f"a sequence takes a list, not {type(value).__name__}")
+        raise error("E_SAMPLE_SHAPE", "sample.shape", f"a sequence takes a list, not {type(value).__name__}")
     return [_item(row, tensor, item, name_id) for item in value]
 
 

@@ -31,6 +31,8 @@ def header(data: bytes) -> Header:
         raise corrupt("media.corrupt", f"a BMP header of {height} x {width} pixels with {bits} bits")
     if bits <= 8:
         return _indexed(data, (height, width), bits, 14 + size, 3 if size == 12 else 4, colours or 1 << bits)
+    if bits == 16 and packing == 3 and size >= 56 and struct.unpack_from("<I", data, 66)[0]:
+        return Header("uint8", (height, width, 4), refuse="16-bit BMP with alpha is not decoded here")
     alpha = bits == 32 and packing == 3 and (size < 56 or _masked(data, size))
     if bits == 32 and packing == 3 and size < 56:
         alpha = data[54:66] == bytes(12)
@@ -88,7 +90,7 @@ def _short(data: bytes, head: Header) -> str | None:
     bits = int.from_bytes(data[24:26] if size == 12 else data[28:30], "little")
     packing = 0 if size == 12 else int.from_bytes(data[30:34], "little")
     due = int.from_bytes(data[10:14], "little") + (head.shape[1] * bits + 31) // 32 * 4 * head.shape[0]
-    if packing in (0, 3) and due > len(data) + 3:
+    if packing in (0, 3) and due > len(data):
         return f"the pixels need {due} bytes, there are {len(data)}"
     if packing in (1, 2) and head.shape[0] * head.shape[1] > 256 * len(data):
         return f"{len(data)} bytes cannot hold {head.shape[0]} x {head.shape[1]} pixels"

@@ -12,6 +12,7 @@ from .row import Codec, Header, Param, Params, corrupt
 
 _CHANNELS = {1: (), 3: (3,), 4: (4,)}
 _SOF = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+_JPEG_LS = 0xF7
 _HUFFMAN = (0xC0, 0xC1, 0xC2)
 _DECODED = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
 
@@ -42,7 +43,7 @@ def header(data: bytes) -> Header:
     if data[:2] != b"\xff\xd8":
         raise corrupt("media.corrupt", "no JPEG file: it does not begin with ff d8")
     for marker, start, end in _segments(data):
-        if marker in _SOF:
+        if marker in _SOF or marker == _JPEG_LS:
             if end - start < 6 or end > len(data):
                 raise corrupt("media.corrupt", "a JPEG frame header is cut short")
             return _frame(marker, data[start : start + 6])
@@ -58,7 +59,7 @@ def _frame(marker: int, head: bytes) -> Header:
         raise corrupt("media.corrupt", f"a JPEG frame of {height} x {width} with {components} components")
     shape = (height, width, *_CHANNELS[components])
     if bits != 8 or marker not in _DECODED:
-        coding = "lossless or hierarchical" if marker not in _DECODED else f"{bits}-bit"
+        coding = "lossless, hierarchical or JPEG-LS" if marker not in _DECODED else f"{bits}-bit"
         return Header(
             "uint8" if bits <= 8 else "uint16",
             shape,

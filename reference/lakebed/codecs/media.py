@@ -73,7 +73,7 @@ def encode_media(name: str, params: Params, array: np.ndarray) -> bytes:
 
 
 def encode_item(pipeline: tuple[Any, ...], array: np.ndarray) -> tuple[tuple[Any, ...], bytes]:
-    """The writer's door for media: (the pipeline to record, with at least one parameter; the file) [fidelity.encoded]."""
+    """The writer's door for media: (the pipeline to record, which has parameters [fidelity.encoded]; the file)."""
     (step,) = pipeline
     row = _row(step.name)
     data = encode_media(step.name, dict(step.params), array)

@@ -1,4 +1,4 @@
-"""Floor 1. ``narrow``: integers minus their minimum, in fewer bytes [codec.narrow].
+"""Floor 1. ``narrow``: integers minus their minimum, in fewer bytes [codec.narrow.head].
 
 Stream: u8 size, u8 width, u8 signed, 5 zero bytes, the minimum as 8 bytes little-endian (two's complement), then the
 n values minus the minimum in ``width`` bytes each, then the ``length % size`` bytes that are no whole element.

@@ -1,8 +1,8 @@
 """Floor 1. What the picture codecs share: Pillow opened without guessing, arrays in and out, orientation.
 
-Decode contract: no orientation [picture.orientation], no colour management [picture.colour], palettes expanded, one-bit pictures 0 and 255
-(or bool where the tensor is bool), the first frame. Each plugin is called by name, so no other parser sees the bytes;
-sizes are judged from the header before Pillow allocates anything.
+Decode contract: no orientation [picture.orientation], no colour management [picture.colour], palettes expanded
+[picture.palette], one-bit pictures 0 and 255 or bool [picture.bilevel], the first frame. Each plugin is called by
+name, so no other parser sees the bytes; sizes are judged from the header before Pillow allocates [media.budget].
 """
 
 from __future__ import annotations
@@ -52,13 +52,10 @@ _FAULTS = (
 
 
 def _settled(array: np.ndarray, header: Header) -> np.ndarray:
-    name = array.dtype.name
-    if name == "bool" and header.dtype == "uint8":
+    if array.dtype.kind == "b" and header.dtype == "uint8":
         array = array.astype(np.uint8) * np.uint8(255)
-    elif name == "int32" and header.dtype == "uint32":
-        array = array.view(np.uint32)
-    elif name == "int32" and header.dtype in ("int16", "uint16"):
-        array = array.astype(header.dtype)  # Pillow widens them; the values fit
+    elif array.dtype.byteorder == ">":
+        array = array.astype(array.dtype.newbyteorder("<"))
     if array.dtype.name != header.dtype or array.shape != header.shape:
         raise corrupt(
             "media.corrupt",

@@ -286,7 +286,8 @@ def decode(
     """The ``length`` raw bytes of an array unit.
 
     Every intermediate length is bounded before it is made, all input is consumed, and exactly ``length`` bytes come
-    out; else E_CODEC_DATA [codec.length]. A codec this reader lacks is E_CODEC_UNSUPPORTED [codec.unknown], [codec.params.unknown].
+    out; else E_CODEC_DATA [codec.length], [codec.whole]. A codec or parameter this reader lacks is E_CODEC_UNSUPPORTED
+    [codec.unknown], [codec.params.unknown].
     """
     try:
         if not pipeline:

@@ -16,5 +16,5 @@ def codec(name: str) -> Codec:
     key = name.lower()
     row = CODECS.get(ALIASES.get(key, key))
     if row is None:
-        raise error("E_ARGUMENT", "codec.unknown", f"{name!r} is no codec; there are {', '.join(sorted(CODECS))}")
+        raise error("E_ARGUMENT", "codec.registry", f"{name!r} is no codec; there are {', '.join(sorted(CODECS))}")
     return row

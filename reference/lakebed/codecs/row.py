@@ -24,7 +24,7 @@ class Header(NamedTuple):
     """What a file says about itself: ``dtype`` and ``shape`` (H, W) or (H, W, C) of its decoded first frame.
 
     ``also``: dtypes that a tensor may record instead (bool for one-bit pictures). ``refuse`` says why this variant
-    cannot be decoded exactly here (None when it can), ``clause`` by which rule. ``attributes``: what else the header tells.
+    cannot be decoded exactly here (None when it can), ``clause`` by which rule. ``attributes``: what else it tells.
     """
 
     dtype: str
@@ -87,11 +87,12 @@ class Codec:
 
     ``exact``: always, conditions (then ``conditions`` in words and ``is_exact`` in code) or never.
     ``takes(dtype, shape)`` gives the reason why arrays of that kind are refused, or None.
-    ``encode(raw, params)``, ``decode(stored, params, length)`` and ``encoded(length, params)`` for filters and byte
-    codecs (no more than ``ratio`` bytes can come out of one); for media ``header(data)``, ``write(array, params)`` (None: verbatim files only),
-    ``complete(array, params)`` (parameters that follow from the array), ``pixels(data, header)``,
-    ``describe(data)`` (metadata) and ``whole(data, header)`` (why a file cannot be whole, judged before its pixels are
-    made). ``tolerance`` is the class of agreement that a port owes the reference's decode.
+    Filters and byte codecs: ``encode(raw, params)``, ``decode(stored, params, length)``, ``encoded(length, params)``
+    (the largest encoded length) and ``ratio`` (no more bytes than that can come out of one).
+    Media: ``header(data)``; ``pixels(data, header)``; ``write(array, params)`` (None: verbatim files only) and
+    ``complete(array, params)`` (parameters that follow from the array); ``describe(data)``, its metadata;
+    ``whole(data, header)``, why a file cannot be whole, judged before its pixels are made.
+    ``tolerance`` is the class of agreement that a port owes the reference's decode.
     """
 
     name: str

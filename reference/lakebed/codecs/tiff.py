@@ -17,21 +17,24 @@ _FORMS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 18: 
 _DTYPES = {
     **{(1, bits): "uint8" for bits in (1, 2, 4, 8)},
     (1, 16): "uint16",
-    (1, 32): "uint32",
-    (1, 12): "uint16",
-    (2, 8): "int8",
-    (2, 16): "int16",
     (2, 32): "int32",
-    (3, 16): "float16",
     (3, 32): "float32",
-    (3, 64): "float64",
 }
-_PILLOW = {"uint8": (1, 2, 3, 4), "uint16": (1,), "int16": (1,), "int32": (1,), "uint32": (1,), "float32": (1,)}
+_PACKINGS = {
+    1: "none", 2: "CCITT", 3: "fax 3", 4: "fax 4", 5: "LZW", 6: "old JPEG", 7: "JPEG", 8: "deflate", 32773: "PackBits",
+    32946: "deflate", 34925: "LZMA", 50000: "zstd",
+}  # fmt: skip
+_COLOURS = {0: (1,), 1: (1, 2), 2: (3, 4), 3: (1,), 5: (4,), 6: (3,)}
 Tags = dict[int, tuple[int, ...]]
 
 
-def _directory(data: bytes, place: int, order: str, big: bool) -> tuple[Tags, int]:
-    """The integer tags of the directory at ``place``, and where the next one is (0: none)."""
+def _directory(data: bytes, place: int, order: str, big: bool, *, wide: bool = False) -> tuple[Tags, int]:
+    """The integer tags of the directory at ``place``, and where the next one is (0: none).
+
+    Tags of more than 64 values (strip tables) only when ``wide``.
+    """
+    if not 0 < place < len(data):
+        raise corrupt("media.corrupt", f"a TIFF directory at byte {place} is outside the file")
     try:
         (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, place)
         place += 8 if big else 2
@@ -45,14 +48,14 @@ def _directory(data: bytes, place: int, order: str, big: bool) -> tuple[Tags, in
             at = entry + each - room
             if size > room:
                 (at,) = struct.unpack_from(order + ("Q" if big else "I"), data, at)
-            if kind in _FORMS and many <= 64:
+            if kind in _FORMS and (many <= 64 or (wide and at + size <= len(data))):
                 tags[tag] = struct.unpack_from(f"{order}{many}{_FORMS[kind]}", data, at)
-            else:
-                tags[tag] = (many, at, size)
+            elif tag == 34675:
+                tags[tag] = (many,)
         after = place + count * each
         follows = after + room <= len(data)
         following = struct.unpack_from(order + ("Q" if big else "I"), data, after)[0] if follows else 0
-    except struct.error as problem:
+    except (struct.error, OverflowError) as problem:
         raise corrupt("media.corrupt", f"a TIFF directory runs past the end: {problem}") from problem
     return tags, following
 
@@ -69,33 +72,72 @@ def header(data: bytes) -> Header:
     order, big, place = _first(data)
     tags, _ = _directory(data, place, order, big)
     try:
-        width, height = tags[256][0], tags[257][0]
-        bits = tags.get(258, (1,))
-        samples = tags.get(277, (1,))[0]
-        form = tags.get(339, (1,))[0]
-        colour = tags.get(262, (0 if tags.get(259, (1,))[0] in (2, 3, 4) else 1,))[0]
-    except (KeyError, IndexError) as problem:
+        sides = (tags[257][0], tags[256][0])
+    except KeyError as problem:
         raise corrupt("media.corrupt", "a TIFF file without width or height") from problem
-    if width < 1 or height < 1 or not 1 <= samples <= 64 or len(set(bits[:samples])) != 1:
-        raise corrupt("media.corrupt", f"a TIFF page of {height} x {width} with {samples} samples of {bits} bits")
-    return _page((height, width), bits[0], samples, 1 if form == 4 else form, colour, tags)
-
-
-def _page(sides: tuple[int, int], bits: int, samples: int, form: int, colour: int, tags: Tags) -> Header:
+    packing = tags.get(259, (1,))[0]
+    bits = tags.get(258, (1,))
+    samples = tags.get(277, (1,))[0]
+    form = tags.get(339, (1,))[0]
+    colour = tags.get(262, (0 if packing in (2, 3, 4) else 1,))[0]
+    if min(sides) < 1 or not 1 <= samples <= 64 or len(set(bits[:samples])) != 1:
+        raise corrupt("media.corrupt", f"a TIFF page of {sides} pixels with {samples} samples of {bits} bits")
+    name = _DTYPES.get((1 if form == 4 else form, bits[0]))
     shape = sides if samples == 1 else (*sides, samples)
-    name = _DTYPES.get((form, bits))
     if colour == 3 and samples == 1:
-        shape, name = (*sides, 3), "uint8"
+        shape = (*sides, 3)
+    refuse = _variant(name, bits[0], form, samples, colour, packing, tags.get(338, ()))
+    if refuse is None and order == ">" and big:
+        refuse = "big-endian BigTIFF is not decoded here"
+    also = ("bool",) if bits[0] == 1 and samples == 1 and colour in (0, 1) else ()
+    return Header(name or "uint8", shape, also=also, refuse=refuse)
+
+
+def _variant(
+    name: str | None, bits: int, form: int, samples: int, colour: int, packing: int, extra: tuple[int, ...]
+) -> str | None:
+    """Why a page of this kind is not one whose array the format defines; None when it is [picture.other]."""
     if name is None:
-        return Header("uint8", shape, refuse=f"{bits}-bit samples of format {form} are no dtype of the format")
-    refuse = None
-    if samples not in _PILLOW.get(name, ()) or (colour == 3 and bits == 16):
-        refuse = f"TIFF of {samples} x {name} is not decoded here"
-    elif bits not in (8, 16, 32) and samples > 1:
-        refuse = f"TIFF of {samples} samples of {bits} bits is not decoded here"
-    elif bits == 12:
-        refuse = "12-bit TIFF is not decoded here"
-    return Header(name, shape, also=("bool",) if bits == 1 and samples == 1 and colour != 3 else (), refuse=refuse)
+        return f"TIFF with {bits}-bit samples of format {form} is not decoded here"
+    if packing not in _PACKINGS:
+        return f"TIFF compression {packing} is not decoded here"
+    if samples not in _COLOURS.get(colour, ()) or (colour == 6 and packing not in (6, 7)):
+        return f"TIFF of photometric {colour} with {samples} samples is not decoded here"
+    if (samples > 1 or colour == 3) and (name != "uint8" or (samples > 1 and bits != 8)):
+        return f"TIFF of photometric {colour} with {samples} samples of {bits} bits is not decoded here"
+    if (samples == 2 and extra != (2,)) or (samples == 4 and colour == 2 and extra not in ((), (2,))):
+        return "TIFF with associated alpha or unspecified extra samples is not decoded here"
+    return None
+
+
+def decoded(data: bytes, head: Header) -> np.ndarray:
+    """Pillow turns the picture by its orientation; told that there is none, it does not [picture.orientation]."""
+    order, big, place = _first(data)
+    if _directory(data, place, order, big)[0].get(274, (1,))[0] != 1:
+        each, start = (20, 8) if big else (12, 2)
+        (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, place)
+        turned = bytearray(data)
+        for entry in range(place + start, place + start + count * each, each):
+            if struct.unpack_from(order + "H", data, entry)[0] == 274:
+                struct.pack_into(order + "H", turned, entry + (12 if big else 8), 1)
+        data = bytes(turned)
+    return pixels(TiffImageFile, data, head)
+
+
+def whole(data: bytes, head: Header) -> str | None:
+    """Why the file cannot be whole: a strip or tile lies outside it, or there are too few uncompressed bytes."""
+    order, big, place = _first(data)
+    tags, _ = _directory(data, place, order, big, wide=True)
+    starts, sizes = (tags.get(273) or tags.get(324), tags.get(279) or tags.get(325))
+    if not starts:
+        return "it has neither strips nor tiles"
+    if not sizes:
+        return None if max(starts) < len(data) else "a strip begins after the end of the file"
+    if len(starts) != len(sizes) or any(a + b > len(data) for a, b in zip(starts, sizes, strict=True)):
+        return "a strip or tile lies outside the file"
+    rows = (head.shape[1] * tags.get(258, (1,))[0] + 7) // 8 * head.shape[0] * tags.get(277, (1,))[0]
+    due = rows if tags.get(259, (1,))[0] == 1 else rows // 4096
+    return f"{sum(sizes)} bytes cannot hold {head.shape} pixels" if sum(sizes) < due else None
 
 
 def describe(data: bytes) -> dict[str, Any]:
@@ -135,6 +177,7 @@ ROW = Codec(
     sniff=lambda data: data[:4] in _MAGICS,
     header=header,
     write=write,
-    pixels=lambda data, head: pixels(TiffImageFile, data, head),
+    pixels=decoded,
     describe=describe,
+    whole=whole,
 )
