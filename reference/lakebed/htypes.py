@@ -366,6 +366,13 @@ def parse(name: str) -> tuple[str, bool]:
     return row.name, sequence or row.sequence
 
 
+def _known(tensor: TensorLike) -> HType:
+    """The row for a writer, who adds nothing to a tensor whose htype is not known [htype.unknown]."""
+    if tensor.htype not in HTYPES:
+        raise error("E_ARGUMENT", "htype.unknown", f"htype {tensor.htype!r} is not known here; samples cannot be added")
+    return HTYPES[tensor.htype]
+
+
 def is_python(name: str) -> bool:
     """Do users hold something else than arrays: text, json, list, tag?"""
     return row_of(name).present is not None
@@ -447,7 +454,7 @@ def encode_sample(tensor: TensorLike, value: Any, *, name_id: Callable[[str], in
 
     ``name_id`` gives the id of a class name and may extend the list; without it unknown names are refused.
     """
-    row = row_of(tensor.htype)
+    row = _known(tensor)
     if not tensor.sequence:
         return _item(row, tensor, value, name_id)
     if isinstance(value, (str, bytes, Mapping)) or not hasattr(value, "__iter__"):
@@ -460,6 +467,8 @@ def _item(row: HType, tensor: TensorLike, value: Any, name_id: Callable[[str], i
         value = row.convert(value, row.name)
     elif "class_names" in row.attributes and _has_names(value):
         value = _ids(row.name, tensor.attributes, value, name_id)
+    if isinstance(value, (list, tuple)) and not value and tensor.shape and not tensor.shape[0]:
+        value = np.zeros([axis or 0 for axis in tensor.shape], dtype(tensor.dtype).numpy)  # "no boxes" is written []
     array = to_array(value, dtype(tensor.dtype), what=f"a sample of {row.name}")
     check_shape(tensor.shape, array.shape)
     if row.check is not None:
@@ -496,7 +505,7 @@ def _ids(htype: str, attributes: Mapping[str, Any], value: Any, name_id: Callabl
 
 def check_sample(tensor: TensorLike, sample: Value) -> None:
     """Every rule again for arrays that did not come through :func:`encode_sample` (decoded files, sub-regions)."""
-    row = row_of(tensor.htype)
+    row = _known(tensor)
     for item in sample if isinstance(sample, list) else [sample]:
         check_shape(tensor.shape, item.shape)
         if row.check is not None:
@@ -509,7 +518,7 @@ def encode_many(tensor: TensorLike, values: Any) -> np.ndarray | None:
     For numpy arrays (and lists of plain numbers for rank 0) of non-sequence tensors; None when the samples must be
     taken one by one.
     """
-    row = row_of(tensor.htype)
+    row = _known(tensor)
     if tensor.sequence or row.convert is not None:
         return None
     if not isinstance(values, np.ndarray):
