@@ -8,6 +8,7 @@ import random
 import socket
 import time
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -24,7 +25,7 @@ OBJECTS = {f"ds/{COMMIT}": b"{}" * 500, f"ds/{CHUNK}": DATA, "ds/empty": b""}
 
 
 def open_at(server, **options):
-    options = {"timeout": 0.4, "deadline": 1.0, "retries": 1, **options}
+    options = {"timeout": 0.25, "deadline": 0.6, "retries": 1, **options}
     return store(f"{server.url}/ds", writable=False, options=options)
 
 
@@ -79,6 +80,14 @@ def test_near_spans_are_one_request_and_far_ones_are_fetched_together():
         assert time.perf_counter() - begin < 12 * 0.05
         server.reset()
         assert s.ranges("big", [(5, 0), (10**15, 0)]) == [b"", b""] and server.requests == 0
+
+
+def test_the_bound_holds_for_all_callers_together():
+    with RangeServer(mapping(OBJECTS), delay=0.02) as server:
+        s = open_at(server, concurrency=2, deadline=10)
+        with ThreadPoolExecutor(8) as pool:
+            assert all(pool.map(lambda n: s.exists(COMMIT), range(16)))
+        assert (server.requests, server.peak) == (16, 2)
 
 
 def test_connections_are_kept():
@@ -168,7 +177,7 @@ def test_nobody_listens():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-        s = store(f"http://127.0.0.1:{port}/ds", writable=False, options={"retries": 1, "deadline": 1.0})
+        s = store(f"http://127.0.0.1:{port}/ds", writable=False, options={"retries": 1, "deadline": 0.6})
         for call in (s.get, s.exists, s.size):
             assert code_of(call, COMMIT) == "E_STORE"
         assert code_of(s.ranges, CHUNK, [(0, 1)]) == "E_STORE"
@@ -207,7 +216,8 @@ def test_after_a_fork_and_through_pickle():
         if child == 0:  # neither the parent's sockets nor its threads may be used here
             good = False
             try:
-                good = [bytes(part) for part in s.ranges(CHUNK, spans)] == expected
+                good = s.exists(COMMIT) and s._pid == os.getpid()
+                good = good and [bytes(part) for part in s.ranges(CHUNK, spans)] == expected
             finally:
                 os._exit(0 if good else 1)
         assert os.waitpid(child, 0)[1] == 0

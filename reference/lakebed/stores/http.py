@@ -1,7 +1,7 @@
 """A dataset behind any web server that answers ranges: reading only [store.http]. Needs urllib3 (`lakebed[http]`).
 
 A cache between here and the server may hide the newest commit for a while; what is read is then an older, whole
-version. Documents are asked for with `Cache-Control: no-cache`, chunks are not.
+version [store.stale]. Documents are asked for with `Cache-Control: no-cache`, chunks are not.
 """
 
 from __future__ import annotations
@@ -89,6 +89,10 @@ class HttpStore:
         else:
             self._pool = urllib3.PoolManager(maxsize=self._concurrency)
 
+    def _own_process(self) -> None:
+        if self._pid != os.getpid():  # after a fork: sockets and threads belong to the parent
+            self._connect()
+
     def __getstate__(self) -> dict:
         live = ("_pid", "_slots", "_threads", "_pool")
         return {name: value for name, value in self.__dict__.items() if name not in live}
@@ -148,10 +152,9 @@ class HttpStore:
         groups = coalesce(spans)
         if len(groups) < 2:
             return cut(spans, groups, [self._range(key, group) for group in groups])
-        if self._threads is None or self._pid != os.getpid():
+        self._own_process()
+        if self._threads is None:
             with _starting:
-                if self._pid != os.getpid():
-                    self._connect()
                 if self._threads is None:
                     self._threads = ThreadPoolExecutor(self._concurrency, "lakebed-http")
         return cut(spans, groups, list(self._threads.map(lambda group: self._range(key, group), groups)))
@@ -214,10 +217,7 @@ class HttpStore:
 
         ``short``: an answer that stays too short is E_TRUNCATED, anything else that stays wrong is E_STORE.
         """
-        if self._pid != os.getpid():  # after a fork: sockets and threads belong to the parent
-            with _starting:
-                if self._pid != os.getpid():
-                    self._connect()
+        self._own_process()
         url = f"{self._base}/{check_key(key)}{self._query}"
         clock = _Clock(self._deadline)
         why: Exception = _Again("never asked")

@@ -1,4 +1,4 @@
-"""A folder of files [store.local]: mapped reads, durable writes, exclusive create by hard link.
+"""A folder of files [store.local]: mapped reads, durable writes [store.durable], exclusive create by hard link.
 
 Links to files are followed when reading (shared caches are made of them). A folder that is a link is read
 through, but neither listed, written into nor deleted from: nobody can tell whose files those are, and a collector must

@@ -100,7 +100,10 @@ class Store(Protocol):
         """Write durably, replacing."""
 
     def put_new(self, key: str, data: bytes) -> None:
-        """Create durably only if absent, atomically; else ObjectExists. Unknown outcome: E_COMMIT_UNKNOWN."""
+        """Create durably only if absent, atomically [store.exclusive]; else ObjectExists.
+
+        E_COMMIT_UNKNOWN when the outcome is not known: read it back. E_STORE_EXCLUSIVE: not possible here at all.
+        """
 
     def spool(self) -> Spool: ...
 
