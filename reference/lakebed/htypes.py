@@ -39,7 +39,7 @@ class HType:
     """One row. ``check(htype, attributes, item, names)`` raises for an item that breaks a rule of the htype.
 
     ``convert`` turns a caller's value for one item into an array; ``present`` turns a stored item into what users
-    hold. ``exact``: no lossy codec, ever [htype.lossless].
+    hold. ``shape_only``: the check looks at the item's shape and nothing else. ``exact``: no lossy codec, ever [htype.lossless].
     """
 
     name: str
@@ -55,6 +55,7 @@ class HType:
     check: Callable[[str, Mapping[str, Any], np.ndarray], None] | None = None
     convert: Callable[[Any, str], np.ndarray] | None = None
     present: Callable[[np.ndarray], Any] | None = None
+    shape_only: bool = False
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -265,6 +266,7 @@ _ROWS = (
         (None, None, None),
         frame=_image,
         check=_check_channels,
+        shape_only=True,
     ),
     HType(
         "image.rgb", "a picture of three channels", ("uint8", "uint16"), "uint8", (3,), (None, None, 3), frame=_last(3)
@@ -542,7 +544,7 @@ def check_many(tensor: TensorLike, array: np.ndarray) -> None:
         for item in array:
             row.check(row.name, tensor.attributes, item)
     elif len(array):
-        row.check(row.name, tensor.attributes, array)
+        row.check(row.name, tensor.attributes, array[0] if row.shape_only else array)
 
 
 def decode_sample(htype: str, sample: Value) -> Any:
