@@ -137,7 +137,7 @@ class RangeServer:
         self._busy = 0
         self._number = self._before = 0
         self.stopped = threading.Event()
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
         handler = type("Handler", (_Handler,), {"owner": self})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
@@ -159,11 +159,15 @@ class RangeServer:
 
     @property
     def bytes(self) -> int:
-        return sum(row.sent for row in self.log)
+        """Of the bodies sent; waits for answers that the client has and the log has not yet."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._busy == 0, timeout=2)
+            return sum(row.sent for row in self.log)
 
     def reset(self) -> None:
         """Forget what was counted."""
         with self._lock:
+            self._lock.wait_for(lambda: self._busy == 0, timeout=2)
             self.log, self.peak, self.waves, self._before = [], 0, 0, self._number
 
     def _begin(self) -> int:
@@ -178,6 +182,7 @@ class RangeServer:
         with self._lock:
             self._busy -= 1
             self.log.append(row)
+            self._lock.notify_all()
 
 
 def folder(root: str | os.PathLike[str]) -> Callable[[str], Content | None]:

@@ -114,6 +114,7 @@ def test_a_passing_trouble_is_tried_again(fault):
 def test_the_second_try_asks_only_for_what_is_lacking():
     with RangeServer(mapping(OBJECTS), fault=lambda number, path: "cut" if number == 1 else "") as server:
         assert bytes(open_at(server, deadline=5).ranges(CHUNK, [(0, 1_000_000)])[0]) == DATA
+        assert server.bytes == 1_000_000
         assert [row.range for row in server.log] == ["bytes=0-999999", "bytes=500000-999999"]
 
 
