@@ -201,7 +201,7 @@ def _written(case: Case, want: dict[str, Any], out: Path) -> Verdict:
     for name, expected in want.get("tensors", {}).items():
         if name not in state.commit.tensors:
             return Verdict(False, f"tensor {name} is absent")
-        verdict = _tensor(case, expected, state.read(name))
+        verdict = tensor_values(case, expected, state.read(name))
         if not verdict.ok:
             return Verdict(False, f"tensor {name}: {verdict.detail}", verdict.wanted, verdict.got)
         slack += verdict.slack
@@ -227,7 +227,8 @@ def _item_of(samples: Samples, sample: int, item: int) -> Item | None:
     return value[item] if isinstance(value, list) else value
 
 
-def _tensor(case: Case, want: dict[str, Any], samples: Samples) -> Verdict:
+def tensor_values(case: Case, want: dict[str, Any], samples: Samples) -> Verdict:
+    """Judge the samples that the suite's own reader gave."""
     shapes = [_shapes(v) for v in samples.values]
     reply = {"ok": True, "dtype": samples.dtype, "sequence": samples.sequence, "shapes": shapes}
     for name in ("dtype", "sequence", "shapes"):

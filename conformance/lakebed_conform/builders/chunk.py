@@ -3,7 +3,7 @@
 Fields that a fault can name::
 
     head.magic  head.zero  payload  index.<key>  index.+<key>  index.pairs  index.bytes
-    trailer.payload  trailer.index  trailer.major  trailer.minor  trailer.features  trailer.zero  trailer.crc
+    trailer.payload  trailer.index  trailer.major  trailer.minor  trailer.features  trailer.reserved  trailer.crc
     trailer.magic  tail  truncate  flip  name
 
 ``index.+key`` adds an unknown key at the end; ``index.pairs`` and ``index.bytes`` take a function of the pairs or
@@ -169,7 +169,7 @@ def _lay_index(pairs: list[tuple[str, Any]], left: dict[str, Any]) -> tuple[byte
 
 _TRAILER_SPANS = {
     "payload": (0, 8), "index": (8, 4), "major": (12, 2), "minor": (14, 2), "features": (16, 4),
-    "zero": (20, 8), "crc": (28, 4), "magic": (32, 8),
+    "reserved": (20, 8), "crc": (28, 4), "magic": (32, 8),
 }  # fmt: skip
 
 
@@ -180,6 +180,6 @@ def _lay_trailer(payload: int, index: bytes, left: dict[str, Any]) -> bytes:
         + u16(left.pop("trailer.major", 1))
         + u16(left.pop("trailer.minor", 0))
         + u32(left.pop("trailer.features", 0))
-        + left.pop("trailer.zero", bytes(8))
+        + left.pop("trailer.reserved", bytes(8))
     )
     return fields + u32(left.pop("trailer.crc", crc32(index + fields))) + left.pop("trailer.magic", END_MAGIC)

@@ -19,7 +19,7 @@ def small() -> Dataset:
     return one(rows(), shape=[3], k=2)
 
 
-@case("chunk/raw_units", "chunk.units", "chunk.payload.gapless", "chunk.unit.raw")
+@case("chunk/raw_units", "unit.order", "unit.place", "unit.raw")
 def _(b: Book) -> None:
     """Raw units of two items, the last of one
 
@@ -75,7 +75,7 @@ def _(b: Book) -> None:
     b.reads(small().change("a", "trailer.minor", 7), {"x": rows()})
 
 
-@case("chunk/unit_bit_flip", "chunk.unit.crc")
+@case("chunk/unit_bit_flip", "unit.crc")
 def _(b: Book) -> None:
     """One bit of a unit is flipped, the name of the chunk agreeing with the damage
 
@@ -102,7 +102,7 @@ def _(b: Book) -> None:
     b.refuses(small().fault("a", "head.zero", bytes(55) + b"\x01"), "E_CHUNK_HEAD", roles=("checker",))
 
 
-@case("chunk/index_key_twice", "pack.keys")
+@case("chunk/index_key_twice", "index.duplicate")
 def _(b: Book) -> None:
     """The key samples stands twice in the index
 
@@ -125,7 +125,7 @@ def _(b: Book) -> None:
     b.refuses(dataset, "E_INDEX_CANONICAL", roles=("checker",))
 
 
-@case("chunk/uint_too_long", "pack.shortest")
+@case("chunk/uint_too_long", "index.shortest")
 def _(b: Book) -> None:
     """samples is written in two bytes where one is enough
 
@@ -134,7 +134,7 @@ def _(b: Book) -> None:
     b.refuses(small().fault("a", "index.samples", Long(5, 1)), "E_INDEX_CANONICAL", roles=("checker",))
 
 
-@case("chunk/nil_in_index", "pack.closed")
+@case("chunk/nil_in_index", "index.types")
 def _(b: Book) -> None:
     """An unknown key with the value nil
 
@@ -143,7 +143,7 @@ def _(b: Book) -> None:
     b.refuses(small().fault("a", "index.+zz", None), "E_INDEX_SYNTAX")
 
 
-@case("chunk/samples_many", "chunk.index.limits", "column.constant")
+@case("chunk/samples_many", "safety.bounded", "column.constant")
 def _(b: Book) -> None:
     """2^26 samples of no bytes in an index of forty bytes
 
@@ -161,7 +161,7 @@ def _(b: Book) -> None:
     b.limits(seconds=5, memory=64 << 20)
 
 
-@case("chunk/map_count_bomb", "pack.counts")
+@case("chunk/map_count_bomb", "index.counts", "index.entries")
 def _(b: Book) -> None:
     """The index says that its map has 2^32-1 pairs
 

@@ -14,7 +14,7 @@ WORDS32 = (
 )  # fmt: skip
 
 
-@case("values/float32_special", "chunk.unit.decoded")
+@case("values/float32_special", "unit.decoded", "dtype.bits")
 def _(b: Book) -> None:
     """NaN payloads, signed zeros, subnormals and infinities of float32, to the bit
 
@@ -24,7 +24,7 @@ def _(b: Book) -> None:
     b.reads(one(values, shape=[], dtype="float32", k=4), {"x": values})
 
 
-@case("values/sequence_missing", "chunk.items", "chunk.index.items", "chunk.index.missing")
+@case("values/sequence_missing", "unit.items", "chunk.index.items", "chunk.index.missing")
 def _(b: Book) -> None:
     """A sequence with an empty list, a missing sample and an item without elements
 
@@ -34,7 +34,7 @@ def _(b: Book) -> None:
     b.reads(one(values, shape=[None], sequence=True, dtype="int16", k=2), {"x": values})
 
 
-@case("values/tiles_lz4", "chunk.tiles", "codec.lz4", features=("codec.lz4",))
+@case("values/tiles_lz4", "tile.edge", "codec.lz4", features=("codec.lz4",))
 def _(b: Book) -> None:
     """Tiles of 2 x 3 over pictures of 3 x 7 and 0 x 4, in LZ4 blocks
 
@@ -45,7 +45,7 @@ def _(b: Book) -> None:
     b.reads(dataset, {"x": values})
 
 
-@case("values/slices", "table.slice.any", "table.slice.null", "tensor.order")
+@case("values/slices", "slice.any", "slice.null", "tensor.order")
 def _(b: Book) -> None:
     """Slices in any order, one chunk twice, a run of missing samples between
 
@@ -62,7 +62,7 @@ def _(b: Book) -> None:
     b.reads(dataset, {"x": [*old[:5], *new, None, None, *old[6:], old[0]]})
 
 
-@case("values/bool_2", "chunk.value.bool")
+@case("values/bool_2", "value.bool")
 def _(b: Book) -> None:
     """A bool that is 2
 

@@ -38,7 +38,7 @@ def open_chunk(data: bytes, payload: int, length: int) -> Chunk:
     need(sizes[1] == length, "E_CHUNK_SIZE", "chunk.trailer.index", f"N {sizes[1]}, table {length}", at + 8)
     said, found = int.from_bytes(tail[-12:-8], "little"), crc32(tail[:-12])
     need(said == found, "E_CHUNK_CRC", "chunk.trailer.crc", f"says {said:08x}, is {found:08x}", at + 28)
-    need(tail[-20:-12] == bytes(8), "E_CHUNK_RESERVED", "chunk.trailer.zero", tail[-20:-12].hex(), at + 20)
+    need(tail[-20:-12] == bytes(8), "E_CHUNK_RESERVED", "chunk.trailer.reserved", tail[-20:-12].hex(), at + 20)
     major, features = int.from_bytes(tail[-28:-26], "little"), int.from_bytes(tail[-24:-20], "little")
     need(major == 1, "E_CHUNK_VERSION", "chunk.trailer.major", f"major {major}", at + 12)
     need(features == 0, "E_CHUNK_FEATURE", "chunk.trailer.features", f"bits {features:#x}", at + 16)
@@ -64,7 +64,7 @@ def strict(chunk: Chunk, name: str, payload: int, length: int) -> None:
     if minor == 0 and right != data[start : start + length]:
         at = next((i for i, (a, b) in enumerate(zip(right, data[start:], strict=False)) if a != b), 0)
         detail = f"not the canonical index; it differs at byte {at} of the index"
-        raise Broken("E_INDEX_CANONICAL", "pack.present", detail, start + at)
+        raise Broken("E_INDEX_CANONICAL", "index.canonical", detail, start + at)
 
 
 def against_tensor(chunk: Chunk, tensor: Tensor, row: Row) -> None:
@@ -87,16 +87,16 @@ def against_tensor(chunk: Chunk, tensor: Tensor, row: Row) -> None:
 
 
 def stored_unit(chunk: Chunk, unit: int) -> bytes:
-    """A unit's stored bytes, its CRCs verified [chunk.unit.crc]."""
+    """A unit's stored bytes, its CRCs verified [unit.crc]."""
     index = chunk.index
     start, n = 64 + index.stored.sum_to(unit), index.stored.at(unit)
     data = chunk.data[start : start + n]
-    need(len(data) == n, "E_TRUNCATED", "chunk.unit.short", f"unit {unit}: {len(data)} of {n} bytes", start)
+    need(len(data) == n, "E_TRUNCATED", "unit.short", f"unit {unit}: {len(data)} of {n} bytes", start)
     first = index.stored.crc_start(unit)
     for j in range(max(1, -(-n // MIB))):
         piece = data[j * MIB : (j + 1) * MIB]
         good = crc32(piece) == index.crc.at(first + j)
-        need(good, "E_UNIT_CRC", "chunk.unit.crc", f"unit {unit}, MiB {j}", start + j * MIB)
+        need(good, "E_UNIT_CRC", "unit.crc", f"unit {unit}, MiB {j}", start + j * MIB)
     return data
 
 
@@ -113,7 +113,7 @@ def decoded_unit(chunk: Chunk, unit: int) -> bytes:
             raise
     if index.dtype == "bool":
         good = not data or int(np.frombuffer(data, np.uint8).max()) <= 1
-        need(good, "E_VALUE_BOOL", "chunk.value.bool", f"unit {unit} holds another byte than 0 and 1")
+        need(good, "E_VALUE_BOOL", "value.bool", f"unit {unit} holds another byte than 0 and 1")
     return data
 
 
@@ -146,7 +146,7 @@ def _unit_of(index: Index, item: int) -> int:
 
 
 def _untile(chunk: Chunk, item: int, cache: dict[int, bytes]) -> bytes:
-    """The item put together from its tiles [chunk.tiles]."""
+    """The item put together from its tiles [tile.edge]."""
     from lakebed_conform.checker.index import grid_count
 
     index = chunk.index
@@ -156,7 +156,7 @@ def _untile(chunk: Chunk, item: int, cache: dict[int, bytes]) -> bytes:
     grid = [range(0, s, t) for s, t in zip(shape, index.tile, strict=True)]
     for place in np.ndindex(*[len(g) for g in grid]):
         at = tuple(slice(g[p], min(g[p] + t, s)) for g, p, t, s in zip(grid, place, index.tile, shape, strict=True))
-        need(kind_of(chunk, unit) != "media", "E_CODEC_UNSUPPORTED", "codec.name", "tiles of pictures")
+        need(kind_of(chunk, unit) != "media", "E_CODEC_UNSUPPORTED", "codec.unknown", "tiles of pictures")
         out[at] = np.frombuffer(decoded_unit(chunk, unit), np.uint8).reshape(out[at].shape)
         unit += 1
     return out.tobytes()

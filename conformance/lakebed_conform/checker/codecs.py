@@ -18,6 +18,28 @@ ITEMSIZE = {
 BYTES = frozenset({"lz4", "zstd", "deflate"})
 FILTERS = frozenset({"shuffle", "bitshuffle", "delta", "narrow", "quantize"})
 DATA = "E_CODEC_DATA"
+_SIZE, _ANY = range(1, 256), range(1, (1 << 32) + 1)
+#: parameters in their order: what they may be (a range, a tuple of values, a type) and whether they are required
+PARAMS: dict[str, dict[str, tuple[Any, bool]]] = {
+    "lz4": {"level": (range(13), False)},
+    "zstd": {"level": (range(1, 23), False)},
+    "deflate": {"level": (range(10), False)},
+    "shuffle": {"size": (_SIZE, True)},
+    "bitshuffle": {"size": (_SIZE, True)},
+    "delta": {"size": ((1, 2, 4, 8), True), "stride": (_ANY, False)},
+    "narrow": {"size": ((1, 2, 4, 8), True), "width": ((1, 2, 4, 8), True), "signed": (bool, False)},
+    "quantize": {
+        "dtype": (("float16", "float32", "float64"), True),
+        "max_abs_error": ((0.0, 1e308), False),
+        "max_rel_error": ((1e-15, 0.999), False),
+    },
+    "png": {"level": (range(10), False)},
+    "jpeg": {"quality": (range(1, 101), False), "subsampling": (("4:4:4", "4:2:2", "4:2:0"), False)},
+    "webp": {"lossless": (bool, False), "quality": (range(101), False)},
+    "tiff": {"compression": (("none", "deflate", "lzw"), False)},
+    "bmp": {"bits": ((1, 8, 24), False)},
+    "gif": {},
+}  # fmt: skip
 
 
 def pipeline_kind(pipeline: list[dict[str, Any]]) -> str:
@@ -27,54 +49,105 @@ def pipeline_kind(pipeline: list[dict[str, Any]]) -> str:
     return "array" if pipeline[0]["name"] in BYTES | FILTERS else "media"
 
 
-def decode(stored: bytes, pipeline: list[dict[str, Any]], length: int, dtype: str) -> bytes:
-    """The ``length`` bytes that ``stored`` decodes to, all input consumed. Raises E_CODEC_DATA [codec.decode]."""
-    bounds = [length]
+def judge_pipeline(pipeline: Any, dtype: str) -> None:
+    """The form of a pipeline: E_INDEX_FIELD or E_INDEX_CODEC [codec.pipeline, codec.chain, codec.params]."""
+    good = isinstance(pipeline, list) and len(pipeline) <= 8
+    good = good and all(isinstance(c, dict) and isinstance(c.get("name"), str) for c in pipeline)
+    values = [v for c in pipeline for v in c.values()] if good else []
+    good = good and all(isinstance(v, bool | int | float | str) for v in values)
+    need(good, "E_INDEX_FIELD", "codec.pipeline", "a pipeline is not an array of at most 8 maps with a name")
+    names = [c["name"] for c in pipeline]
+    for i, name in enumerate(names):
+        alone = name in PARAMS and name not in FILTERS | BYTES
+        good = len(names) == 1 if alone else name not in BYTES or i == len(names) - 1
+        good = good and (name != "quantize" or (i == 0 and "narrow" not in names))
+        need(good, "E_INDEX_CODEC", "codec.chain", f"{name} cannot stand at place {i} of {names}")
     for codec in pipeline:
-        bounds.append(_bound(codec, bounds[-1], dtype))
+        _judge_params(codec, dtype)
+
+
+def _judge_params(codec: dict[str, Any], dtype: str) -> None:
+    name = codec["name"]
+    for param, (allowed, required) in PARAMS.get(name, {}).items():
+        good = param in codec or not required
+        need(good, "E_INDEX_CODEC", "codec.params", f"{name} without {param}")
+        if param in codec:
+            good = _allowed(codec[param], allowed)
+            need(good, "E_INDEX_CODEC", "codec.params", f"{name}: {param} is {codec[param]!r}")
+    if name == "quantize":
+        bounds = [b for b in ("max_abs_error", "max_rel_error") if b in codec]
+        need(len(bounds) == 1, "E_INDEX_CODEC", "codec.quantize.bound", f"bounds {bounds}")
+        good = codec["dtype"] == dtype
+        need(good, "E_INDEX_CODEC", "codec.quantize.place", f"dtype {codec['dtype']}, chunk {dtype}")
+
+
+def _allowed(value: Any, allowed: Any) -> bool:
+    if allowed is bool:
+        return isinstance(value, bool)
+    if isinstance(allowed, range):
+        return type(value) is int and value in allowed
+    if isinstance(allowed[0], float):
+        return type(value) in (int, float) and 0 < value and allowed[0] <= value <= allowed[1]
+    return type(value) is type(allowed[0]) and value in allowed
+
+
+def decode(stored: bytes, pipeline: list[dict[str, Any]], length: int, dtype: str) -> bytes:
+    """The ``length`` bytes that ``stored`` decodes to, all input consumed. Raises E_CODEC_DATA [7.2]."""
+    for codec in pipeline:
+        known = PARAMS.get(codec["name"])
+        need(known is not None, "E_CODEC_UNSUPPORTED", "codec.unknown", f"codec {codec['name']}")
+        extra = set(codec) - set(known or ()) - {"name"}
+        need(not extra, "E_CODEC_UNSUPPORTED", "codec.params.unknown", f"{codec['name']}: {sorted(extra)}")
+    inputs = [length]
+    for codec in pipeline:
+        inputs.append(_output_length(codec, inputs[-1]))
+    loose = pipeline[0]["name"] == "quantize"  # the only filter whose output's length is not known before
     data = stored
     for i, codec in reversed(list(enumerate(pipeline))):
-        data = _decode_one(data, codec, bounds[i], dtype, exact=i == 0)
-    need(len(data) == length, DATA, "codec.length", f"decodes to {len(data)} bytes, not {length}")
+        data = _decode_one(data, codec, inputs[i], loose and i > 0)
+    need(len(data) == length, DATA, "codec.whole", f"decodes to {len(data)} bytes, not {length}")
     return data
 
 
-def _bound(codec: dict[str, Any], n: int, dtype: str) -> int:
-    """The most bytes that a codec's output has for n bytes of input."""
-    name = codec["name"]
-    if name == "quantize":
-        return 32 + 5 * n
-    if name == "narrow":
-        return 32 + 2 * n
+def _output_length(codec: dict[str, Any], n: int) -> int:
+    """The length, or the most, that a codec gives for n bytes of input [codec.length]."""
+    if codec["name"] == "quantize":
+        size = ITEMSIZE[codec["dtype"]]
+        return 32 + n // size * (4 + size)
+    if codec["name"] == "narrow":
+        return 16 + n // codec["size"] * codec["width"] + n % codec["size"]
     return n
 
 
-def _decode_one(data: bytes, codec: dict[str, Any], most: int, dtype: str, *, exact: bool) -> bytes:
+def _decode_one(data: bytes, codec: dict[str, Any], most: int, loose: bool) -> bytes:
+    """``most`` bytes come out, or with ``loose`` at most so many."""
     name = codec["name"]
-    if name == "lz4":
-        return _lz4(data, most, exact)
-    if name == "deflate":
-        return _deflate(data, most)
-    if name == "zstd":
-        return _zstd(data, most)
+    if name in BYTES:
+        per_byte = {"lz4": 255, "deflate": 1032, "zstd": 32768}[name]
+        good = loose or most <= per_byte * len(data)
+        need(good, DATA, "codec.plausible", f"{most} bytes from {len(data)}")
+        out = {"lz4": _lz4, "deflate": _deflate, "zstd": _zstd}[name](data, most)
+        need(len(out) == most or loose, DATA, "codec.whole", f"{len(out)} bytes, not {most}")
+        return out
     if name == "shuffle":
         return unshuffle(data, codec["size"])
+    if name == "bitshuffle":
+        return unbitshuffle(data, codec["size"])
     if name == "delta":
         return undelta(data, codec["size"], codec.get("stride", 1))
-    if name == "quantize":
-        return unquantize(data, codec.get("dtype", dtype), most)
-    raise Broken("E_CODEC_UNSUPPORTED", "codec.name", f"codec {name}")
+    if name == "narrow":
+        return unnarrow(data, codec, most)
+    return unquantize(data, codec, most)
 
 
-def _lz4(data: bytes, most: int, exact: bool) -> bytes:
+def _lz4(data: bytes, most: int) -> bytes:
     import lz4.block
 
+    need(most <= 0x7E000000, DATA, "codec.lz4.limit", f"{most} bytes")
     try:
-        out = lz4.block.decompress(data, uncompressed_size=most)
+        return lz4.block.decompress(data, uncompressed_size=most)
     except (lz4.block.LZ4BlockError, ValueError) as e:
-        raise Broken(DATA, "codec.lz4", str(e)) from None
-    need(len(out) == most or not exact, DATA, "codec.lz4", f"{len(out)} bytes, not {most}")
-    return out
+        raise Broken(DATA, "codec.lz4.block", str(e)) from None
 
 
 def _deflate(data: bytes, most: int) -> bytes:
@@ -92,15 +165,19 @@ def _zstd(data: bytes, most: int) -> bytes:
     try:
         import zstandard
     except ImportError:
-        raise Broken("E_CODEC_UNSUPPORTED", "codec.zstd", "install lakebed-conform[zstd]") from None
+        raise Broken("E_EXTRA_MISSING", "codec.extra", "install lakebed-conform[zstd]") from None
+    need(data[:4] == b"\x28\xb5\x2f\xfd", DATA, "codec.zstd.frame", "no Zstandard frame")
     try:
-        size = zstandard.get_frame_parameters(data).content_size
-        need(size <= most, DATA, "codec.zstd", f"frame of {size} bytes, not {most}")
+        head = zstandard.get_frame_parameters(data)
+        said = head.content_size != zstandard.CONTENTSIZE_UNKNOWN and head.content_size <= most
+        need(said, DATA, "codec.zstd.size", f"the frame says {head.content_size} bytes, due are {most}")
+        need(head.dict_id == 0, DATA, "codec.zstd.dictionary", f"dictionary {head.dict_id}")
+        need(head.window_size <= 8 << 20, DATA, "codec.zstd.window", f"window of {head.window_size} bytes")
         stream = zstandard.ZstdDecompressor(max_window_size=8 << 20).decompressobj()
         out = stream.decompress(data)
     except zstandard.ZstdError as e:
-        raise Broken(DATA, "codec.zstd", str(e)) from None
-    need(not stream.unused_data and stream.eof, DATA, "codec.zstd", "cut short, or bytes follow the frame")
+        raise Broken(DATA, "codec.zstd.frame", str(e)) from None
+    need(stream.eof and not stream.unused_data, DATA, "codec.trailing", "cut short, or bytes follow the frame")
     return out
 
 
@@ -118,28 +195,62 @@ def undelta(data: bytes, size: int, stride: int) -> bytes:
     return x.tobytes() + data[n * size :]
 
 
-_WORDS = {"float16": "<u2", "float32": "<u4", "float64": "<u8"}
+def unbitshuffle(data: bytes, size: int) -> bytes:
+    """Bit by bit, as the table has it [codec.bitshuffle]."""
+    n = len(data) // size
+    m = n - n % 8
+    planes = np.frombuffer(data, np.uint8, m * size).reshape(8 * size, m // 8)
+    bits = np.unpackbits(planes, axis=1, bitorder="little")
+    return np.packbits(bits.T.reshape(m, size, 8), axis=2, bitorder="little").tobytes() + data[m * size :]
 
 
-def unquantize(data: bytes, dtype: str, length: int) -> bytes:
+def unnarrow(data: bytes, codec: dict[str, Any], length: int) -> bytes:
+    """The integers of a narrow stream [codec.narrow]; Python integers, so that nothing wraps."""
+    size, width, signed = codec["size"], codec["width"], codec.get("signed", False)
+    n, rest = divmod(length, size)
+    good = len(data) == 16 + n * width + rest
+    need(good, DATA, "codec.narrow.length", f"{len(data)} bytes for {n} values")
+    good = data[:8] == bytes([size, width, int(signed)]) + bytes(5)
+    need(good, DATA, "codec.narrow.head", f"head {data[:8].hex()}")
+    least = int.from_bytes(data[8:16], "little", signed=signed)
+    low, high = (-(1 << (8 * size - 1)), 1 << (8 * size - 1)) if signed else (0, 1 << (8 * size))
+    need(low <= least < high and (n > 0 or least == 0), DATA, "codec.narrow.minimum", f"minimum {least}")
+    codes = np.frombuffer(data, f"<u{width}", n, 16)
+    most = int(codes.max()) if n else 0
+    need(least + most < high, DATA, "codec.narrow.range", f"value {least + most}")
+    wrapped = codes.astype(np.uint64) + np.uint64(least % (1 << 64))
+    return wrapped.astype(f"<u{size}").tobytes() + data[16 + n * width :]
+
+
+_WORDS = {"float16": ("<u2", 10), "float32": ("<u4", 23), "float64": ("<u8", 52)}
+
+
+def unquantize(data: bytes, codec: dict[str, Any], length: int) -> bytes:
     """The floats of a quantize stream, to the bit [codec.quantize]."""
-    need(len(data) >= 32, DATA, "codec.quantize", "no header")
-    mode, width, drop, zero, exceptions, lo, step, rest = struct.unpack("<BBBBIdd8s", data[:32])
-    size = ITEMSIZE[dtype]
+    need(len(data) >= 32, DATA, "codec.quantize.head", "no header")
+    (word, mantissa), size = _WORDS[codec["dtype"]], ITEMSIZE[codec["dtype"]]
+    mode, width, drop, zero, kept, lo, step, pad = struct.unpack("<BBBBIdd8s", data[:32])
     n = length // size
-    good = mode in (1, 2) and width in (1, 2, 4) and zero == 0 and rest == bytes(8)
-    need(good, DATA, "codec.quantize", "a wrong header")
-    good = len(data) == 32 + n * width + exceptions * size
-    need(good, DATA, "codec.quantize", f"{len(data)} bytes for {n} values and {exceptions} exceptions")
-    codes = np.frombuffer(data, f"<u{width}", n, 32)
-    kept = np.frombuffer(data, _WORDS[dtype], exceptions, 32 + n * width)
-    if mode == 1:
-        bad = codes == 0
-        with np.errstate(over="ignore"):
-            values = (lo + (codes.astype(np.float64) - 1) * step).astype(f"<f{size}").view(_WORDS[dtype]).copy()
+    linear = "max_abs_error" in codec
+    good = mode == (1 if linear else 2) and width in (1, 2, 4) and zero == 0 and kept <= n and pad == bytes(8)
+    if linear:
+        low_bits = int.from_bytes(data[16:24], "little") & ((1 << 33) - 1)
+        good = good and drop == 0 and np.isfinite([lo, step]).all() and step > 0 and low_bits == 0
     else:
-        bad = codes == (1 << (8 * width)) - 1
-        values = (codes.astype(np.uint64) << np.uint64(drop)).astype(_WORDS[dtype])
-    need(int(bad.sum()) == exceptions, DATA, "codec.quantize", f"{int(bad.sum())} marks for {exceptions} exceptions")
-    values[bad] = kept
+        good = good and max(0, 8 * size - 8 * width) <= drop <= mantissa and data[8:24] == bytes(16)
+    need(bool(good), DATA, "codec.quantize.head", f"head {data[:32].hex()}")
+    good = len(data) == 32 + n * width + kept * size
+    need(good, DATA, "codec.quantize.length", f"{len(data)} bytes for {n} values and {kept} exceptions")
+    codes = np.frombuffer(data, f"<u{width}", n, 32)
+    with np.errstate(over="ignore"):
+        if linear:
+            odd = codes == 0
+            values = (lo + (codes.astype(np.float64) - 1) * step).astype(f"<f{size}").view(word).copy()
+        else:
+            odd = codes == (1 << (8 * width)) - 1
+            good = not n or int(codes[~odd].max(initial=0)) < 1 << (8 * size - drop)
+            need(good, DATA, "codec.quantize.code", "a code past the dtype")
+            values = (codes.astype(np.uint64) << np.uint64(drop)).astype(word)
+    need(int(odd.sum()) == kept, DATA, "codec.quantize.exceptions", f"{int(odd.sum())} marks, header says {kept}")
+    values[odd] = np.frombuffer(data, word, kept, 32 + n * width)
     return values.tobytes()

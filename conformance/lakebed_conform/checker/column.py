@@ -100,7 +100,7 @@ class Lengths:
         return self.each * (self.n - 1) + self.last if self.n else 0
 
     def crc_entries(self) -> int:
-        """Entries that the units of these stored lengths have in ``crc`` [chunk.unit.crc_entries]."""
+        """Entries that the units of these stored lengths have in ``crc`` [unit.crc_entries]."""
         if self.array is not None:
             return int(np.maximum(1, -(-self.array // MIB)).sum())
         return max(1, -(-self.each // MIB)) * (self.n - 1) + max(1, -(-self.last // MIB)) if self.n else 0

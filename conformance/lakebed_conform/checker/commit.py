@@ -186,7 +186,7 @@ def tables(value: dict[str, Any]) -> tuple[tuple[Row, ...], tuple[str, ...]]:
     named = all(isinstance(n, str) and HEX64.fullmatch(n) for n in names) and len(set(names)) == len(names)
     need(named, "E_TENSOR_FIELD", "table.chunk.name", "a chunk's name is not 64 hex digits, or stands twice")
     need(all(whole(p) for p in chunks["payload"]), "E_TENSOR_FIELD", "table.chunk.payload", "payload")
-    need(all(whole(i, 1, 64 << 20) for i in chunks["index"]), "E_TENSOR_FIELD", "table.chunk.index", "index length")
+    need(all(whole(i, 1, 8 << 20) for i in chunks["index"]), "E_TENSOR_FIELD", "table.chunk.index", "index length")
     need(all(whole(c, 1) for c in slices["count"]), "E_SLICE", "table.slice.count", "a count below 1")
     rows = []
     for which, first, count in zip(slices["chunk"], slices["first"], slices["count"], strict=True):

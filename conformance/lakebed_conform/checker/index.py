@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from lakebed_conform.checker.codecs import ITEMSIZE, pipeline_kind
+from lakebed_conform.checker.codecs import ITEMSIZE, PARAMS, judge_pipeline, pipeline_kind
 from lakebed_conform.checker.column import Column, Lengths
 from lakebed_conform.checker.document import MOST, whole
 from lakebed_conform.checker.finding import Broken, need
@@ -52,6 +52,7 @@ class Index:
 
 def read_index(data: bytes, payload: int) -> Index:
     """The index of a chunk whose payload has ``payload`` bytes, in the order of [chunk.index.order]."""
+    need(len(data) <= 8 << 20, "E_INDEX_LIMIT", "chunk.index.limit", f"an index of {len(data)} bytes")
     m = unpack(data)
     _fields(m)
     samples = m["samples"]
@@ -61,9 +62,9 @@ def read_index(data: bytes, payload: int) -> Index:
     need(missing.most() <= 1, "E_INDEX_MISSING", "chunk.index.missing_value", f"missing is {missing.most()}")
     items = Column("items", m["items"], samples) if "items" in m else None
     count = items.total() if items is not None else samples - missing.total()
-    need(count <= MOST_ENTRIES, "E_INDEX_LIMIT", "chunk.index.limits", f"{count} items")
+    need(count <= MOST_ENTRIES, "E_INDEX_LIMIT", "chunk.index.limit", f"{count} items")
     _missing_have_no_items(items, missing)
-    need(len(m["shape"]) <= 32, "E_INDEX_LIMIT", "chunk.index.limits", f"rank {len(m['shape'])}")
+    need(len(m["shape"]) <= 32, "E_INDEX_LIMIT", "chunk.index.limit", f"rank {len(m['shape'])}")
     shape = [Column(f"shape[{a}]", axis, count) for a, axis in enumerate(m["shape"])]
     index = Index(m, m["dtype"], samples, items, missing, shape, count)
     _units(index)
@@ -80,7 +81,6 @@ def _fields(m: dict[str, Any]) -> None:
     for key, type_ in types.items():
         good = key not in m or (type(m[key]) is type_ and (type_ is not int or m[key] >= 0))
         need(good, "E_INDEX_FIELD", "chunk.index.required", f"{key} has a wrong type")
-    need(len(m.get("tensor", "").encode()) <= 255, "E_INDEX_FIELD", "chunk.index.tensor", "tensor is over 255 bytes")
 
 
 def _missing_have_no_items(items: Column | None, missing: Column) -> None:
@@ -102,14 +102,14 @@ def _item_bytes(index: Index) -> Lengths:
         zero = any(axis.const == 0 for axis in index.shape)
         for axis in index.shape:
             size = 0 if zero else size * axis.const
-        need(not n or size * n <= MOST, "E_INDEX_LIMIT", "chunk.index.limits", f"{size} bytes an item")
+        need(not n or size * n <= MOST, "E_INDEX_LIMIT", "chunk.index.limit", f"{size} bytes an item")
         return Lengths.even(n, size, size)
     sizes, exact = np.full(n, size, np.int64), np.full(n, float(size))
     for axis in index.shape:
         entries = axis.array.astype(np.int64) if axis.const is None else np.int64(axis.const)
         exact = exact * np.asarray(entries, float)
         sizes = sizes * entries
-    need(float(exact.sum()) <= MOST, "E_INDEX_LIMIT", "chunk.index.limits", "items sum past 2^53-1 bytes")
+    need(float(exact.sum()) <= MOST, "E_INDEX_LIMIT", "chunk.index.limit", "items sum past 2^53-1 bytes")
     return Lengths.of(sizes)
 
 
@@ -147,7 +147,12 @@ def _tiles(index: Index) -> None:
     items = min(index.item_count, 1) if even else index.item_count
     repeats = index.item_count if even else 1
     total = sum(grid_count(index.item_shape(i), tile) for i in range(items)) * repeats
-    need(total <= MOST_ENTRIES, "E_INDEX_LIMIT", "chunk.index.limits", f"{total} tiles")
+    need(total <= MOST_ENTRIES, "E_INDEX_LIMIT", "chunk.index.tile_count", f"{total} tiles")
+    full = ITEMSIZE[index.dtype]
+    for t in tile:
+        full *= t
+    good = full <= 1 << 20 or total <= 65536
+    need(good, "E_INDEX_LIMIT", "chunk.index.tile_large", f"{total} tiles of {full} bytes")
     lengths = [n for i in range(items) for n in _tile_lengths(index, i)]
     index.lengths, index.unit_count = Lengths.of(np.tile(np.array(lengths, np.int64), repeats)), total
 
@@ -171,9 +176,7 @@ def _codecs(index: Index) -> None:
     codecs = index.members.get("codecs", [[]])
     need(len(codecs) >= 1, "E_INDEX_FIELD", "chunk.index.codecs", "no pipeline")
     for pipeline in codecs:
-        good = isinstance(pipeline, list)
-        good = good and all(isinstance(c, dict) and isinstance(c.get("name"), str) for c in pipeline)
-        need(good, "E_INDEX_FIELD", "chunk.index.codecs", "a pipeline is not an array of maps with a name")
+        judge_pipeline(pipeline, index.dtype)
     index.codecs = codecs
     index.codec = Column("codec", index.members.get("codec", 0), index.unit_count)
     good = index.codec.most() < len(codecs)
@@ -206,7 +209,7 @@ def _stored(index: Index, payload: int) -> None:
     media = [pipeline_kind(p) == "media" for p in index.codecs]
     if any(media) and index.tile is None:
         bad = next((u for u in range(n) if media[index.codec.at(u)] and unit_items(index, u) != 1), None)
-        need(bad is None, "E_INDEX_UNIT", "chunk.unit.media", f"unit {bad} holds more than one item")
+        need(bad is None, "E_INDEX_UNIT", "unit.media", f"unit {bad} holds more than one item")
 
 
 def unit_items(index: Index, unit: int) -> int:
@@ -222,9 +225,9 @@ def _crc(index: Index) -> None:
         index.crc = Column("crc", index.members["crc"], entries)
     except Broken as e:
         if e.code == "E_INDEX_COLUMN":
-            raise Broken(e.code, "chunk.unit.crc_entries", e.detail) from None
+            raise Broken(e.code, "unit.crc_entries", e.detail) from None
         raise
-    need(index.crc.most() < 1 << 32, "E_INDEX_LIMIT", "chunk.unit.crc_entries", "a CRC passes 2^32-1")
+    need(index.crc.most() < 1 << 32, "E_INDEX_LIMIT", "unit.crc_entries", "a CRC passes 2^32-1")
 
 
 # the one encoding
@@ -287,4 +290,6 @@ def _canonical_codecs(index: Index) -> tuple[list[Any], Any]:
 
 
 def _ordered(codec: dict[str, Any]) -> dict[str, Any]:
-    return {"name": codec["name"]} | {k: codec[k] for k in sorted(codec, key=str.encode) if k != "name"}
+    """``name``, the known parameters in the order of their chapter, then the others as they stand [codec.params.order]."""
+    known = [p for p in PARAMS.get(codec["name"], ()) if p in codec]
+    return {"name": codec["name"]} | {p: codec[p] for p in known} | codec

@@ -203,7 +203,7 @@ class _Walk:
             state = State(self.tree, commit)
             for tensor in commit.tensors.values():
                 for name in tensor.unused:
-                    self.note(chunk_key(name), "table.chunk.used", f"{tensor.name}: no slice uses it")
+                    self.note(chunk_key(name), "tensor.chunks.used", f"{tensor.name}: no slice uses it")
                 key = f"commits/{branch}/{number:010d}.json"
                 rows = self.guard(key, state.rows, tensor) or ()
                 for row in rows:
