@@ -82,6 +82,7 @@ def test_names_with_sequences():
         ("embedding", "int8", (None,), {}, "htype.fits"),
         ("embedding", "float32", (3, 4), {}, "htype.fits"),
         ("text", "int8", (None,), {}, "htype.fits"),
+        ("json", "uint8", (None,), {"schema": {"type": "thing"}}, "htype.json.schema"),
     ],
 )  # fmt: skip
 def test_tensors_that_their_htype_does_not_allow(htype, dtype, shape, attributes, clause):
@@ -131,6 +132,8 @@ CASES = [
     ("text", {}, "a\0b", "\ud800", SAMPLE, "htype.text.utf8"),
     ("json", {}, {"a": [1, None, 2.5]}, {"a": float("nan")}, SAMPLE, "htype.json.value"),
     ("json", {}, None, {1, 2}, SAMPLE, "htype.json.value"),
+    ("json", {"schema": {"type": "object", "required": ["a"]}}, {"a": 1}, {"b": 1}, SAMPLE, "htype.json.schema"),
+    ("json", {"schema": {"properties": {"a": {"$ref": "http://x.invalid/y"}}}}, {}, {"a": 1}, SAMPLE, "htype.json.schema"),
     ("list", {}, [1, "a", None, {"b": []}], [object()], SAMPLE, "htype.list.value"),
     ("tag", {}, ["red", ""], ["red", 1], SAMPLE, "htype.tag.value"),
     ("tag", {}, [], "red", "E_SAMPLE_SHAPE", "sample.shape"),

@@ -78,6 +78,10 @@ def to_array(value: Any, dtype: DType, *, what: str = "the sample") -> np.ndarra
     target = dtype.numpy
     if value.__class__ is np.ndarray and value.dtype == target:
         return value if value.flags.c_contiguous else np.ascontiguousarray(value).reshape(value.shape)
+    if value.__class__ is int and dtype.kind in ("int", "uint"):
+        low = -(1 << (8 * dtype.itemsize - 1)) if dtype.kind == "int" else 0
+        if low <= value < low + (1 << (8 * dtype.itemsize)):
+            return np.array(value, target)
     try:
         if isinstance(value, (np.ndarray, np.generic)) or hasattr(value, "__array__"):
             array = np.asarray(value)

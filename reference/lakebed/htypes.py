@@ -6,9 +6,11 @@ from a caller's value to arrays and back, and the constraints checked when a sam
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
@@ -36,10 +38,11 @@ class TensorLike(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HType:
-    """One row. ``check(htype, attributes, item, names)`` raises for an item that breaks a rule of the htype.
+    """One row. ``check(htype, attributes, item)`` raises for an item that breaks a rule of the htype.
 
     ``convert`` turns a caller's value for one item into an array; ``present`` turns a stored item into what users
-    hold. ``shape_only``: the check looks at the item's shape and nothing else. ``exact``: no lossy codec, ever [htype.lossless].
+    hold. ``shape_only``: the check looks at the item's shape and nothing else. ``exact``: no lossy codec, ever
+    [htype.lossless].
     """
 
     name: str
@@ -143,9 +146,29 @@ def _check_text(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> 
 
 def _check_json(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
     try:
-        _value(item.tobytes().decode("utf-8"))
+        value = _value(item.tobytes().decode("utf-8"))
     except (ValueError, RecursionError) as problem:
         raise _refuse(htype, "value", f"bytes that are no JSON: {problem}") from problem
+    if attributes.get("schema") is not None:
+        try:
+            fault = next(_validator(json.dumps(attributes["schema"])).iter_errors(value), None)
+        except importlib.import_module("referencing.exceptions").Unresolvable as problem:
+            raise _refuse(htype, "schema", f"the tensor's schema refers to something elsewhere: {problem}") from problem
+        if fault is not None:
+            place = "/".join(map(str, fault.absolute_path))
+            raise _refuse(htype, "schema", f"the value breaks the tensor's schema at /{place}: {fault.message}")
+
+
+@lru_cache(maxsize=64)
+def _validator(schema: str) -> Any:
+    """The schema's validator; it fetches nothing, a reference to elsewhere is an error [htype.json.schema]."""
+    registry = importlib.import_module("referencing").Registry()
+    return _schemas().Draft202012Validator(json.loads(schema), registry=registry)
+
+
+def _schemas() -> Any:
+    """jsonschema, imported when the first schema is used: it takes longer to import than all the rest."""
+    return importlib.import_module("jsonschema")
 
 
 def _check_channels(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
@@ -345,7 +368,15 @@ _ROWS = (
     ),
     HType("embedding", "a vector", _FLOATS, "float32", (1,), (None,)),
     HType("text", "a string, UTF-8", check=_check_text, convert=_text, present=_as_text, **_TEXT),
-    HType("json", "a JSON value, UTF-8", check=_check_json, convert=_json, present=_as_json, **_TEXT),
+    HType(
+        "json",
+        "a JSON value, UTF-8",
+        attributes=("schema",),
+        check=_check_json,
+        convert=_json,
+        present=_as_json,
+        **_TEXT,
+    ),
     HType("list", "a list of JSON values", sequence=True, check=_check_json, convert=_json, present=_as_json, **_TEXT),
     HType("tag", "a list of strings", sequence=True, check=_check_text, convert=_text, present=_as_text, **_TEXT),
 )
@@ -440,11 +471,21 @@ def _connections(htype: str, value: Any, attributes: Mapping[str, Any]) -> list[
     return pairs
 
 
+def _schema(htype: str, value: Any, attributes: Mapping[str, Any]) -> Any:
+    try:
+        _schemas().Draft202012Validator.check_schema(value)
+        json.dumps(value, allow_nan=False)
+    except (_schemas().SchemaError, TypeError, ValueError) as problem:
+        raise _tensor(htype, "schema", f"the schema is no JSON Schema: {problem}") from problem
+    return value
+
+
 _ATTRIBUTES: dict[str, Callable[[str, Any, Mapping[str, Any]], Any]] = {
     "class_names": _names,
     "keypoints": _names,
     "coords": _coords,
     "connections": _connections,
+    "schema": _schema,
 }
 
 
@@ -524,7 +565,7 @@ def encode_many(tensor: TensorLike, values: Any) -> np.ndarray | None:
     if tensor.sequence or row.convert is not None:
         return None
     if not isinstance(values, np.ndarray):
-        numbers = isinstance(values, (list, tuple)) and all(type(value) in (int, float, bool) for value in values)
+        numbers = isinstance(values, (list, tuple)) and set(map(type, values)) <= {int, float, bool}
         if tensor.shape or not numbers:
             return None
     elif values.dtype.kind in "OUST" or values.ndim == 0:

@@ -95,33 +95,41 @@ def _cut(step: float) -> float:
 
 
 def _linear(values: np.ndarray, name: str, bound: float) -> bytes | None:
-    finite = values[np.isfinite(values)].astype(np.float64)
+    wide = values.astype(np.float64)
+    fine = np.isfinite(wide)
+    finite = wide if bool(fine.all()) else wide[fine]
     if len(finite) == 0:
         return None
+    low, high = float(finite.min()), float(finite.max())
     with np.errstate(over="ignore"):
-        half_ulp = float(np.spacing(np.abs(finite).max().astype(values.dtype))) / 2
+        half_ulp = float(np.spacing(np.array(max(-low, high), values.dtype))) / 2
     best = None
-    for step in {_cut(2 * bound), _cut(2 * (bound - half_ulp)) if half_ulp < bound / 2 else 0.0}:
-        for lo, width in _windows(finite, step) if 0 < step < math.inf else ():
-            stream = _try_linear(values, bound, lo, step, width)
-            if best is None or (stream is not None and len(stream) < len(best)):
+    # the widest step first; where rounding to the dtype pushes many values over the bound, a step that leaves room
+    for step in (_cut(2 * bound), _cut(2 * (bound - half_ulp)) if half_ulp < bound / 2 else 0.0):
+        if not 0 < step < math.inf:
+            continue
+        for lo, width in _windows(finite, low, high, step):
+            stream = _try_linear(values, wide, bound, lo, step, width)
+            if best is None or len(stream) < len(best):
                 best = stream
+        if best is not None and _HEAD.unpack_from(best)[4] * 1000 <= len(values):
+            break
     return best
 
 
-def _windows(finite: np.ndarray, step: float) -> list[tuple[float, int]]:
+def _windows(finite: np.ndarray, low: float, high: float, step: float) -> list[tuple[float, int]]:
     """Candidate (lo, width): the width that the whole range needs, and narrower ones around the median.
 
-    A narrower one is worth a try when it leaves no more than a tenth of the values as exceptions.
+    A narrower one is worth a try when, by a sample, it leaves no more than a tenth of the values as exceptions.
     """
-    low, high = float(finite.min()), float(finite.max())
     span = (high - low) / step
     width = next((w for w in (1, 2, 4) if span < (1 << (8 * w)) - 2), None)
     found = [] if width is None else [(low, width)]
     if width == 1:
         return found
-    middle = float(np.median(finite))
-    away = np.abs(finite - middle)
+    some = finite[:: max(1, len(finite) // 4096)]
+    middle = float(np.median(some))
+    away = np.abs(some - middle)
     for narrower in (w for w in (4, 2, 1) if width is None or w < width):
         half = ((1 << (8 * narrower)) - 2) / 2 * step
         if not math.isfinite(middle - half) or float(np.mean(away < half)) < 0.9:
@@ -130,17 +138,18 @@ def _windows(finite: np.ndarray, step: float) -> list[tuple[float, int]]:
     return found
 
 
-def _try_linear(values: np.ndarray, bound: float, lo: float, step: float, width: int) -> bytes | None:
+def _try_linear(values: np.ndarray, wide: np.ndarray, bound: float, lo: float, step: float, width: int) -> bytes:
     top = (1 << (8 * width)) - 1
-    wide = values.astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
-        place = np.rint((wide - lo) / step) + 1
-    fits = (place >= 1) & (place <= top)  # False for NaN
-    codes = np.where(fits, place, 0).astype(f"<u{width}")
-    fits &= _keeps(values, _values(codes, lo, step, values.itemsize), bound, relative=False)
+        place = wide - lo
+        place /= step
+        np.rint(place, out=place)
+        place += 1
+        fits = (place >= 1) & (place <= top)  # False for NaN
+        codes = (place if bool(fits.all()) else np.where(fits, place, 0)).astype(f"<u{width}")
+    fits &= _keeps(wide, _values(codes, lo, step, values.itemsize), bound, values.itemsize, relative=False)
     codes[~fits] = 0
-    head = (1, width, 0, 0, lo, step)
-    return _stream(head, codes, values[~fits])
+    return _stream((1, width, 0, 0, lo, step), codes, values[~fits])
 
 
 def _mantissa(values: np.ndarray, name: str, bound: float) -> bytes | None:
@@ -156,20 +165,25 @@ def _mantissa(values: np.ndarray, name: str, bound: float) -> bytes | None:
     codes = ((bits + half + ((bits >> shift) & one)) >> shift).astype(f"<u{width}")
     rounded = (codes.astype(bits.dtype) << shift).view(values.dtype)
     marker = np.array((1 << (8 * width)) - 1, codes.dtype)
-    fits = np.isfinite(values) & (codes != marker) & _keeps(values, rounded, bound, relative=True)
+    fits = (
+        np.isfinite(values) & (codes != marker) & _keeps(values.astype(np.float64), rounded, bound, item, relative=True)
+    )
     codes[~fits] = marker
     return _stream((2, width, drop, 0, 0.0, 0.0), codes, values[~fits])
 
 
-def _keeps(values: np.ndarray, rounded: np.ndarray, bound: float, *, relative: bool) -> np.ndarray:
-    """Which values keep the bound; the difference is taken in a wider float, or with a guard digit for float64."""
+def _keeps(start: np.ndarray, rounded: np.ndarray, bound: float, item: int, *, relative: bool) -> np.ndarray:
+    """Which values keep the bound; differences are taken in float64, with a guard digit where that may round."""
     with np.errstate(over="ignore", invalid="ignore"):
-        start, end = values.astype(np.float64), rounded.astype(np.float64)
-        off = np.abs(end - start)
+        off = rounded.astype(np.float64)
+        off -= start
+        np.abs(off, out=off)
         limit = bound * np.abs(start) if relative else bound
-        if values.itemsize == 8:
+        if item == 8 or relative:
             limit = limit * (1 - 2.0**-50)
-        return np.isfinite(end) & ((off < limit) | (off == 0) | (off <= limit if values.itemsize < 8 else False))
+        if relative:
+            limit[np.abs(start) < 2.0**-960] = 0.0  # down there the product itself is rounded
+        return (off <= limit) & (off < np.inf)
 
 
 def _stream(head: tuple, codes: np.ndarray, exceptions: np.ndarray) -> bytes:
