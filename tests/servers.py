@@ -133,7 +133,9 @@ class RangeServer:
         self.source, self.delay, self.fault, self.head = source, delay, fault, head
         self.log: list[Request] = []
         self.peak = 0  # requests at a time
-        self.waves = 0  # times that a request came while none was under way: the depth of dependent requests
+        # times that a request came while none was in its delay: with a delay, the depth of dependent requests
+        self.waves = 0
+        self._waiting = 0
         self._busy = 0
         self._number = self._before = 0
         self.stopped = threading.Event()
@@ -172,11 +174,16 @@ class RangeServer:
 
     def _begin(self) -> int:
         with self._lock:
-            self.waves += self._busy == 0
+            self.waves += self._waiting == 0
+            self._waiting += 1
             self._busy += 1
             self._number += 1
             self.peak = max(self.peak, self._busy)
             return self._number
+
+    def _answering(self) -> None:
+        with self._lock:  # before a byte is sent: the next request may come before this one's books are closed
+            self._waiting -= 1
 
     def _end(self, row: Request) -> None:
         with self._lock:
@@ -232,6 +239,7 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             if self.owner.delay:
                 time.sleep(self.owner.delay)
+            self.owner._answering()
             sent = self._answer(path, self.owner.fault(number, path) if self.owner.fault else "")
             self.wfile.flush()
         except (BrokenPipeError, ConnectionResetError):

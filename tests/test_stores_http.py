@@ -79,6 +79,10 @@ def test_near_spans_are_one_request_and_far_ones_are_fetched_together():
         assert 2 <= server.peak <= 4  # the bound on what is under way
         assert time.perf_counter() - begin < 12 * 0.05
         server.reset()
+        for n in range(5):  # each waits for the one before
+            s.ranges("big", [(n, 1)])
+        assert (server.requests, server.waves) == (5, 5)
+        server.reset()
         assert s.ranges("big", [(5, 0), (10**15, 0)]) == [b"", b""] and server.requests == 0
 
 
