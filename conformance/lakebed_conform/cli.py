@@ -1,0 +1,260 @@
+"""The command line. Exit 0 as expected, 1 failures or a stale baseline, 2 the suite's own trouble, 3 nothing executed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lakebed_conform import SuiteError, __version__
+from lakebed_conform.baseline import as_baseline, read_baseline
+from lakebed_conform.cases import cases_folder, load_cases, select
+from lakebed_conform.ports import find_port
+from lakebed_conform.protocol import FORMATS, ROLES
+from lakebed_conform.results import Outcome, headline, read_results, write_results
+
+FORMAT = click.option("--format", "format_", required=True, type=click.Choice(FORMATS), help="format version")
+PORT = click.option("--port", required=True, help="a command, a port.json, a name under ports/, or null:NAME")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def main() -> None:
+    """Does an implementation read, write and refuse Lakebed datasets as the spec says?"""
+
+
+def filters(command: Any) -> Any:
+    """The options that pick cases."""
+    for option in (
+        click.option("--level", type=click.Choice(["must", "should"]), help="only this level"),
+        click.option("--role", type=click.Choice(ROLES), help="only this role"),
+        click.option("--feature", help="only cases that need this feature"),
+        click.option("--kind", help="valid, invalid, hostile, write, lossy or migrate"),
+        click.option("--clause", help="only cases of the clauses that match this glob"),
+        click.option("--only", multiple=True, help="glob over case ids; may be repeated"),
+    ):
+        command = option(command)
+    return command
+
+
+@main.command("run")
+@FORMAT
+@PORT
+@filters
+@click.option("--baseline", type=click.Path(path_type=Path), help="known failures; default: what port.json names")
+@click.option("--jobs", default=2, show_default=True, help="copies of the port at a time")
+@click.option("--results", type=click.Path(path_type=Path), help="write results as JSON lines")
+@click.option("--html", type=click.Path(path_type=Path), help="write the page")
+@click.option("--junit", type=click.Path(path_type=Path), help="write JUnit XML")
+@click.option("--badge", type=click.Path(path_type=Path), help="write the badge's JSON")
+@click.option("--write-baseline", type=click.Path(path_type=Path), help="write a baseline of all that fails")
+@click.option("-q", "--quiet", is_flag=True, help="the headline only")
+def run_(
+    format_: str, port: str, baseline: Path | None, jobs: int, results: Path | None, html: Path | None,
+    junit: Path | None, badge: Path | None, write_baseline: Path | None, quiet: bool, **picks: Any,
+) -> None:  # fmt: skip
+    """Run the cases against one port."""
+    from lakebed_conform.run import run
+
+    spec = find_port(port)
+    every = load_cases(format_)
+    baseline = baseline or spec.baseline
+    known = read_baseline(baseline) if baseline else {}
+    begun = time.monotonic()
+    outcome = run(spec, format_, select(every, **picks), every=every, known=known, jobs=jobs)
+    if not quiet:
+        _print(outcome)
+    click.echo(f"{headline(outcome.results)} · {time.monotonic() - begun:.1f} s")
+    if results:
+        write_results(outcome, results)
+    _reports(outcome, html, junit, badge)
+    if write_baseline:
+        said = as_baseline(spec.name, outcome.results, "not yet explained")
+        write_baseline.write_text(json.dumps(said, indent=1) + "\n")
+    sys.exit(outcome.exit_code)
+
+
+def _print(outcome: Outcome) -> None:
+    head = outcome.header
+    if head["hello_status"] != "ok":
+        click.echo(f"hello: {head['hello_status']}: {head['hello_detail']}")
+    for r in outcome.results:
+        if r.red or r.status == "xfail":
+            click.secho(f"{r.status:9} {r.case} [{r.role}] {r.detail}", fg="red" if r.red else "yellow")
+            if r.red and r.wanted:
+                click.echo(f"          wanted {r.wanted}, got {r.got}")
+    for entry in outcome.stale:
+        click.secho(f"stale     the baseline lists {entry}, which is no case", fg="red")
+
+
+def _reports(outcome: Outcome, html: Path | None, junit: Path | None, badge: Path | None) -> None:
+    from lakebed_conform import report
+    from lakebed_conform.spec import clauses, spec_folder
+
+    if html:
+        format_ = outcome.header["format"]
+        folder = spec_folder(format_)
+        cases = {c.id: c for c in load_cases(format_)}
+        html.write_text(report.html_page(outcome, cases, clauses(folder) if folder else None))
+    if junit:
+        junit.write_text(report.junit(outcome))
+    if badge:
+        badge.write_text(report.badge(outcome))
+
+
+@main.command("report")
+@click.argument("results", type=click.Path(exists=True, path_type=Path))
+@click.option("--html", type=click.Path(path_type=Path))
+@click.option("--junit", type=click.Path(path_type=Path))
+@click.option("--badge", type=click.Path(path_type=Path))
+def report_(results: Path, html: Path | None, junit: Path | None, badge: Path | None) -> None:
+    """Make reports from a results file."""
+    outcome = read_results(results)
+    _reports(outcome, html, junit, badge)
+    click.echo(headline(outcome.results))
+
+
+@main.command("case")
+@click.argument("id_", metavar="ID")
+@click.option("--format", "format_", default=FORMATS[-1], type=click.Choice(FORMATS))
+@click.option("--port", help="also ask this port and print the exchange")
+def case_(id_: str, format_: str, port: str | None) -> None:
+    """One case in full: what it is, its fault's bytes, and the exact exchange with a port."""
+    from lakebed_conform.show import describe, exchange
+
+    case = next((c for c in load_cases(format_) if c.id == id_), None)
+    if case is None:
+        raise SuiteError(f"no case {id_} of format {format_}; see `lakebed-conform list`")
+    for line in describe(case):
+        click.echo(line)
+    for line in exchange(find_port(port), case) if port else ():
+        click.echo(line)
+
+
+@main.command("list")
+@FORMAT
+@filters
+@click.option("--json", "as_json", is_flag=True)
+def list_(format_: str, as_json: bool, **picks: Any) -> None:
+    """The cases that match."""
+    for case, role in select(load_cases(format_), **picks):
+        if as_json:
+            click.echo(json.dumps({"id": case.id, "role": role, "title": case.title, "clauses": case.clauses}))
+        else:
+            click.echo(f"{case.id:36} {role:8} {case.level:6} {case.kind:8} {case.title}")
+
+
+@main.command("lint")
+@FORMAT
+def lint_(format_: str) -> None:
+    """Are the cases what they claim to be? Needs no port."""
+    from lakebed_conform.lint import lint
+
+    found = lint(format_)
+    for trouble in found:
+        click.echo(str(trouble))
+    click.echo(f"{len(load_cases(format_))} cases, {len(found)} troubles")
+    sys.exit(1 if found else 0)
+
+
+@main.command("trace")
+@FORMAT
+@click.option("--spec", "folder", type=click.Path(exists=True, path_type=Path), help="default: spec/ of this checkout")
+@click.option("--all", "all_", is_flag=True, help="the traced ones too")
+def trace_(format_: str, folder: Path | None, all_: bool) -> None:
+    """Which clauses have no case; fails when one is left."""
+    from lakebed_conform.spec import clauses, spec_folder
+    from lakebed_conform.trace import trace
+
+    folder = folder or spec_folder(format_)
+    if folder is None:
+        raise SuiteError("no spec at hand; give --spec")
+    untraced = cases_folder() / format_ / "untraced.json"
+    excluded = json.loads(untraced.read_text()) if untraced.is_file() else {}
+    rows, unknown = trace(clauses(folder), load_cases(format_), excluded)
+    for row in rows:
+        if all_ or row.need:
+            click.echo(f"{row.clause.id:36} {row.need or ', '.join(row.cases[:4])}")
+    for id_ in unknown:
+        click.echo(f"{id_:36} is cited by a case and not in the spec")
+    left = sum(bool(r.need) for r in rows)
+    click.echo(f"{len(rows) - left} of {len(rows)} MUST clauses traced, {len(unknown)} unknown")
+    sys.exit(1 if left or unknown else 0)
+
+
+@main.command("doctor")
+@PORT
+@click.option("--format", "format_", default=FORMATS[-1], type=click.Choice(FORMATS))
+def doctor_(port: str, format_: str) -> None:
+    """Walk a new port through hello, a good dataset, a bad one and a skip, and say what is wrong."""
+    from lakebed_conform.doctor import examine
+
+    fine = True
+    for good, sentence in examine(find_port(port), format_):
+        fine = fine and good
+        click.secho(("ok    " if good else "wrong ") + sentence, fg=None if good else "red")
+    sys.exit(0 if fine else 1)
+
+
+@main.command("matrix")
+@FORMAT
+@click.option("--port", "ports", required=True, multiple=True, help="may be repeated")
+@click.option("--json", "path", type=click.Path(path_type=Path))
+def matrix_(format_: str, ports: tuple[str, ...], path: Path | None) -> None:
+    """Every writer's datasets read by every reader."""
+    from lakebed_conform.matrix import matrix
+
+    cells = matrix([find_port(p) for p in ports], format_, load_cases(format_))
+    for cell in cells:
+        click.echo(f"{cell.writer} -> {cell.reader}: {cell.good}/{cell.of}")
+        for wrong in cell.wrong:
+            click.echo(f"  {wrong}")
+    if path:
+        path.write_text(json.dumps([vars(c) for c in cells], indent=1) + "\n")
+    if not any(c.of for c in cells):
+        sys.exit(3)
+    sys.exit(1 if any(c.wrong for c in cells) else 0)
+
+
+@main.command("new-port")
+@click.argument("language", type=click.Choice(["python", "javascript"]))
+@click.argument("folder", type=click.Path(path_type=Path))
+def new_port_(language: str, folder: Path) -> None:
+    """Write an adapter that runs as written, to fill in."""
+    from lakebed_conform.newport import new_port
+
+    for path in new_port(language, folder):
+        click.echo(str(path))
+    click.echo(f"next: lakebed-conform doctor --port {folder}")
+
+
+@main.command("export")
+@FORMAT
+@click.argument("folder", type=click.Path(path_type=Path))
+def export_(format_: str, folder: Path) -> None:
+    """Copy the cases and the schemas, without the runner."""
+    from lakebed_conform.protocol import SCHEMAS
+
+    if folder.exists():
+        raise SuiteError(f"{folder} is already there")
+    shutil.copytree(cases_folder() / format_, folder / "cases" / format_)
+    shutil.copytree(SCHEMAS, folder / "schemas")
+    click.echo(f"{len(load_cases(format_))} cases in {folder}")
+
+
+def entry() -> None:
+    """The console script: the suite's own trouble is one line and exit 2."""
+    try:
+        main()
+    except SuiteError as e:
+        click.echo(f"lakebed-conform: {e}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    entry()

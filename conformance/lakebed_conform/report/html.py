@@ -1,0 +1,216 @@
+"""The page: a summary to read first, then what failed with its bytes, then every clause, feature and case."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from html import escape
+from pathlib import Path
+
+from lakebed_conform.cases import Case
+from lakebed_conform.report.hexdump import hexdump
+from lakebed_conform.results import Outcome, Result, vector
+from lakebed_conform.spec import Clause
+
+STYLE = (Path(__file__).parent / "page.css").read_text()
+WORDS = {
+    "pass": "passed", "fail": "failed", "crash": "crashed", "timeout": "ran out of time", "memory": "ran out of memory",
+    "protocol": "broke the protocol", "skip": "skipped", "xfail": "failed as listed", "xpass": "passed though listed",
+    "untestable": "untestable here",
+}  # fmt: skip
+
+
+def html_page(
+    outcome: Outcome, cases: dict[str, Case], clauses: dict[str, Clause] | None = None,
+    matrix: list[dict[str, str]] | None = None,
+) -> str:  # fmt: skip
+    """One self-contained page. ``clauses``: the spec's text for the clauses, when it is at hand."""
+    head = outcome.header
+    title = f"{head['port']} against Lakebed {head['format']}"
+    parts = [
+        _summary(outcome, title), _failures(outcome, cases, clauses or {}), _matrix(matrix or []), _slack(outcome.results),
+        _areas(outcome.results), _by("Clauses", "clauses", outcome.results, clauses or {}),
+        _by("Features", "features", outcome.results, {}), _all(outcome.results, cases),
+    ]  # fmt: skip
+    nav = "".join(f'<a href="#{i}">{t}</a>' for i, t in _SECTIONS)
+    return (
+        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style>'
+        f"<nav>{nav}</nav><main>{''.join(parts)}</main></html>\n"
+    )
+
+
+_SECTIONS = [("summary", "Summary"), ("failures", "Failures"), ("areas", "Areas"), ("clauses", "Clauses"),
+             ("features", "Features"), ("cases", "Cases")]  # fmt: skip
+
+
+def _summary(outcome: Outcome, title: str) -> str:
+    v, head = vector(outcome.results), outcome.header
+    must, should, safety = v["must"], v["should"], v["safety"]
+    verdict = "conformant" if v["conformant"] and not outcome.stale and not _listed(outcome) else "not conformant"
+    if not any(r.executed for r in outcome.results):
+        verdict = "nothing was executed"
+    tiles = [_tile("MUST", must["passed"], must["applicable"], f"{must['executed']} executed")]
+    if should["cases"]:
+        tiles.append(_tile("SHOULD", should["passed"], should["applicable"], f"{should['executed']} executed"))
+    if safety["of"]:
+        tiles.append(_tile("Safety", safety["refused"], safety["of"], "bad input refused cleanly"))
+    if v["worst_slack"]:
+        tiles.append(f'<div class="tile"><b>Worst slack</b><span>{v["worst_slack"]["ratio"]:.3f}</span>'
+                     f"<i>of {escape(v['worst_slack']['rule'])}; 1 is the limit</i></div>")  # fmt: skip
+    hello = head.get("hello") or {}
+    words = [hello.get("name", head["port"]), hello.get("version", ""), hello.get("language", "")]
+    counts = " · ".join(f"{n} {WORDS[s]}" for s, n in v["statuses"].items())
+    stale = "".join(f"<li>{escape(s)}</li>" for s in outcome.stale)
+    trouble = f'<p class="bad">hello: {escape(head["hello_detail"])}</p>' if head.get("hello_detail") else ""
+    return (
+        f'<section id="summary"><h1>{escape(title)}</h1><p class="verdict {verdict.split()[0]}">{verdict}</p>'
+        f"<p>{escape(' '.join(filter(None, words)))}, suite {escape(head['suite'])}, {escape(head['host'])}. "
+        f"{counts}.</p>{trouble}<div class=\"tiles\">{''.join(tiles)}</div>"
+        + (f'<p class="bad">Stale baseline entries:</p><ul>{stale}</ul>' if stale else "")
+        + f"<p class=\"dim\">Run: <code>{escape(' '.join(head['command']))}</code></p></section>"
+    )
+
+
+def _listed(outcome: Outcome) -> bool:
+    return any(r.status == "xfail" and r.level == "must" for r in outcome.results)
+
+
+def _tile(name: str, good: int, of: int, more: str) -> str:
+    share = 100 * good / of if of else 0
+    state = "good" if good == of and of else "bad"
+    return (
+        f'<div class="tile {state}"><b>{name}</b><span>{good}<small>/{of}</small></span>'
+        f'<div class="bar"><div style="width:{share:.1f}%"></div></div><i>{escape(more)}</i></div>'
+    )
+
+
+def _failures(outcome: Outcome, cases: dict[str, Case], clauses: dict[str, Clause]) -> str:
+    red = [r for r in outcome.results if r.red or r.status == "xfail"]
+    body = "".join(_failure(r, cases.get(r.case), clauses) for r in red) or "<p>None.</p>"
+    return f'<section id="failures"><h2>Failures <small>{len(red)}</small></h2>{body}</section>'
+
+
+def _failure(r: Result, case: Case | None, clauses: dict[str, Clause]) -> str:
+    rows = [("wanted", r.wanted), ("got", r.got), ("stderr", r.stderr[-600:])]
+    table = "".join(f"<dt>{k}</dt><dd><code>{escape(v)}</code></dd>" for k, v in rows if v)
+    words = f"<p>{escape(case.title)}. <em>{escape(case.effect)}</em></p>" if case else ""
+    said = "".join(_clause(c, clauses) for c in r.clauses)
+    again = f"lakebed-conform case {r.case} --port …"
+    return (
+        f'<article class="{r.status}" id="{escape(r.case)}-{r.role}"><h3><span class="status">{WORDS[r.status]}</span> '
+        f"{escape(r.case)} <small>{r.role}, {r.level}</small></h3>{words}<p class=\"what\">{escape(r.detail)}</p>"
+        f"<dl>{table}</dl>{_bytes(case)}<div class=\"clauses\">{said}</div><p class=\"dim\"><code>{escape(again)}</code></p>"
+        f"</article>"
+    )
+
+
+def _clause(id: str, clauses: dict[str, Clause]) -> str:
+    clause = clauses.get(id)
+    text = f"<p>{escape(clause.text)} <i>({escape(clause.chapter)}, {clause.level})</i></p>" if clause else ""
+    return f"<div><code>{escape(id)}</code>{text}</div>"
+
+
+def _bytes(case: Case | None) -> str:
+    """The fault's bytes, marked, when the case has one at an offset."""
+    if case is None or not case.fault or "offset" not in case.fault:
+        return ""
+    path = case.dataset / case.fault["object"]
+    if not path.is_file():
+        return ""
+    offset, size = case.fault["offset"], case.fault.get("size", 1)
+    lines = []
+    for at, digits, text in hexdump(path.read_bytes(), offset, size):
+        left = " ".join(f"<mark>{d}</mark>" if m else d for d, m in digits)
+        right = "".join(f"<mark>{escape(c)}</mark>" if m else escape(c) for c, m in text)
+        pad = "   " * (16 - len(digits))
+        lines.append(f'<span class="dim">{at:6d}</span>  {left}{pad}  {right}')
+    name = f"{escape(case.fault['object'])}, {escape(case.fault['field'])} at byte {offset}"
+    return f'<figure><figcaption>{name}</figcaption><pre>{chr(10).join(lines)}</pre></figure>'
+
+
+def _matrix(matrix: list[dict[str, str]]) -> str:
+    """Producers by consumers; each cell {writer, reader, good, of}."""
+    if not matrix:
+        return ""
+    readers = list(dict.fromkeys(c["reader"] for c in matrix))
+    rows = ""
+    for writer in dict.fromkeys(c["writer"] for c in matrix):
+        cells = {c["reader"]: c for c in matrix if c["writer"] == writer}
+        row = "".join(_cell(cells.get(r)) for r in readers)
+        rows += f"<tr><th>{escape(writer)}</th>{row}</tr>"
+    head = "".join(f"<th>{escape(r)}</th>" for r in readers)
+    return f'<section id="matrix"><h2>Who reads whom</h2><table><tr><th>wrote \\ read</th>{head}</tr>{rows}</table></section>'
+
+
+def _cell(cell: dict[str, str] | None) -> str:
+    if cell is None:
+        return "<td>-</td>"
+    state = "good" if cell["good"] == cell["of"] else "bad"
+    return f'<td class="{state}">{cell["good"]}/{cell["of"]}</td>'
+
+
+def _slack(results: list[Result]) -> str:
+    """Every declared bound with how much of it was used, as dots on a line whose end is the limit."""
+    rules = defaultdict(list)
+    for r in results:
+        for s in r.slack:
+            rules[s["rule"]].append((min(s["ratio"], 1.2), r.case))
+    if not rules:
+        return ""
+    rows = []
+    for n, (rule, dots) in enumerate(sorted(rules.items())):
+        y = 30 + 44 * n
+        marks = "".join(
+            f'<circle cx="{140 + 480 * x:.1f}" cy="{y}" r="5"><title>{escape(c)}: {x:.4f}</title></circle>' for x, c in dots
+        )
+        rows.append(f'<text x="0" y="{y + 4}">{escape(rule)}</text><line x1="140" x2="620" y1="{y}" y2="{y}"/>{marks}')
+    high = 30 + 44 * len(rules)
+    limit = f'<line class="limit" x1="620" x2="620" y1="10" y2="{high - 10}"/><text x="628" y="20">limit</text>'
+    svg = f'<svg viewBox="0 0 720 {high}" role="img" aria-label="fidelity slack">{"".join(rows)}{limit}</svg>'
+    return f'<section id="slack"><h2>Fidelity: how much of each bound was used</h2>{svg}</section>'
+
+
+def _areas(results: list[Result]) -> str:
+    groups: dict[str, list[Result]] = defaultdict(list)
+    for r in results:
+        groups[r.case.split("/")[0]].append(r)
+    rows = ""
+    for area, members in sorted(groups.items()):
+        dots = "".join(
+            f'<a class="dot {r.status}" href="#case-{escape(r.case)}-{r.role}" title="{escape(r.case)} ({r.role}): '
+            f'{WORDS[r.status]}"></a>'
+            for r in members
+        )
+        good = sum(r.status == "pass" for r in members)
+        asked = sum(r.status != "skip" for r in members)
+        rows += f"<tr><th>{escape(area)}</th><td>{good}/{asked}</td><td>{dots}</td></tr>"
+    return f'<section id="areas"><h2>Areas</h2><table>{rows}</table></section>'
+
+
+def _by(title: str, member: str, results: list[Result], clauses: dict[str, Clause]) -> str:
+    groups: dict[str, list[Result]] = defaultdict(list)
+    for r in results:
+        for name in getattr(r, member):
+            groups[name].append(r)
+    rows = ""
+    for name, members in sorted(groups.items()):
+        good, asked = sum(r.status == "pass" for r in members), sum(r.status != "skip" for r in members)
+        state = "dim" if not asked else "good" if good == asked else "bad"
+        level = clauses[name].level if name in clauses else ""
+        rows += f'<tr class="{state}"><td><code>{escape(name)}</code></td><td>{level}</td><td>{good}/{asked}</td></tr>'
+    if not rows:
+        return f'<section id="{member}"><h2>{title}</h2><p>None.</p></section>'
+    return f'<section id="{member}"><h2>{title} <small>{len(groups)}</small></h2><table>{rows}</table></section>'
+
+
+def _all(results: list[Result], cases: dict[str, Case]) -> str:
+    rows = ""
+    for r in results:
+        title = cases[r.case].title if r.case in cases else ""
+        memory = f"{r.memory / 2**20:.1f} MiB" if r.memory else ""
+        rows += (
+            f'<tr id="case-{escape(r.case)}-{r.role}"><td><span class="dot {r.status}"></span> {WORDS[r.status]}</td>'
+            f"<td><b>{escape(r.case)}</b><br>{escape(title)}</td><td>{r.role}</td><td>{r.seconds * 1000:.0f} ms</td>"
+            f"<td>{memory}</td><td>{escape(r.detail[:160])}</td></tr>"
+        )
+    return f'<section id="cases"><h2>Cases <small>{len(results)}</small></h2><table class="all">{rows}</table></section>'
