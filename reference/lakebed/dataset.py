@@ -16,8 +16,9 @@ from .declare import Declared, declare
 from .draft import TensorDraft
 from .encoder import Sample, prepare
 from .errors import LakebedError, error
-from .history import Loaded
+from .history import Hint, Loaded
 from .model import Commit, CommitRef, Tag, TensorState
+from .pending import Pending
 from .rows import Row
 from .slices import EMPTY, SliceTable, missing
 from .stores import store as open_store
@@ -34,6 +35,31 @@ class Dataset:
     with ``mode="a"`` it also takes changes; nothing is seen by others before :meth:`commit`, which leaving a ``with``
     block does; an exception in the block leaves nothing.
     """
+
+    _pending: Pending | None = None
+
+    @classmethod
+    def expected(cls, store: Store, branch: str, hint: Hint) -> Dataset:
+        """Open for reading on what the hint says, to be confirmed before anything is handed out."""
+        dataset = cls.__new__(cls)
+        dataset._store, dataset._branch, dataset._chunks = store, branch, Chunks(store)
+        dataset._writable = False
+        dataset._pending = Pending(store, branch, hint)
+        return dataset
+
+    def _settle(self, meanwhile: Any = None) -> None:
+        """The commit is confirmed: from here on this is a dataset like any other."""
+        pending, chunks = self._pending, self._chunks
+        if pending is not None:
+            loaded = pending.confirm(meanwhile)
+            self._pending = None
+            self.__init__(self._store, loaded, branch=self._branch, writable=False)  # type: ignore[misc]
+            self._chunks = chunks
+
+    def _settled_tensor(self, name: str, index: Any) -> Tensor:
+        pending = self._pending
+        self._settle(None if pending is None else pending.first_chunk(self._chunks, name, index))
+        return self._tensor(name)
 
     def __init__(
         self, store: Store, base: Loaded | None, *, branch: str, writable: bool, clock: Any = None, make_id: Any = None
@@ -113,6 +139,8 @@ class Dataset:
     def __getitem__(self, key: Any) -> Any:
         """A tensor by name, a row by number, rows by slice or list."""
         if isinstance(key, str):
+            if self._pending is not None:
+                return Tensor.expected(key, lambda index: self._settled_tensor(key, index))
             return self._tensor(key)
         tensors = self.tensors
         if isinstance(key, (int, np.integer)):
@@ -122,7 +150,10 @@ class Dataset:
             return Row(tensors, number)
         return [Row(tensors, number) for number in np.arange(len(self))[key].tolist()]
 
-    def __getattr__(self, name: str) -> Tensor:
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") and not name.startswith("__") and self._pending is not None:
+            self._settle()
+            return getattr(self, name)
         if name.startswith("_") or name not in self:
             raise AttributeError(f"{type(self).__name__} has no attribute and no tensor {name!r}")
         return self._tensor(name)
@@ -663,6 +694,10 @@ def open(
         detail = "an earlier commit opens for reading; to go on from it, use revert or create_branch"
         raise error("E_READ_ONLY", "algo.open.mode", detail)
     store = open_store(url, writable=mode == "a", options=options)
+    if mode == "r" and number is None and tag is None and time is None and not history.near(store):
+        hint = history.read_hint(store, branch or MAIN)
+        if hint is not None:
+            return Dataset.expected(store, branch or MAIN, hint)
     loaded = history.resolve(store, branch=branch, number=number, tag=tag, time=time)
     if mode == "a" and loaded.commit.closed:
         raise error("E_BRANCH_CLOSED", "commit.closed", f"branch {loaded.commit.branch!r} is closed")

@@ -6,7 +6,7 @@ import operator
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,26 @@ class Tensor:
     the stored bytes (FormatError), with code, clause, object and offset.
     """
 
+    _expected: Callable[[Any], Tensor] | None = None
+
+    @classmethod
+    def expected(cls, name: str, settle: Callable[[Any], Tensor]) -> Tensor:
+        """A tensor whose commit is still to be confirmed: ``settle(index)`` gives it when the first thing is asked."""
+        tensor = cls.__new__(cls)
+        tensor.name, tensor._expected = name, settle
+        return tensor
+
+    def _settle(self, index: Any) -> None:
+        assert self._expected is not None
+        self.__dict__.update(self._expected(index).__dict__)
+        self._expected = None
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") or self.__dict__.get("_expected") is None:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        self._settle(None)
+        return getattr(self, name)
+
     def __init__(self, name: str, state: TensorState, refs: Sequence[ChunkRef], runs: Runs, chunks: Chunks) -> None:
         self.name = name
         self._state, self._refs, self._runs, self._chunks = state, refs, runs, chunks
@@ -125,6 +145,8 @@ class Tensor:
     # --- reading --------------------------------------------------------------------------------------------------
 
     def __getitem__(self, index: Any) -> Any:
+        if self._expected is not None:
+            self._settle(index)
         if index.__class__ is int:
             return self._one(index)
         return self.read(index)
