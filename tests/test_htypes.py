@@ -133,7 +133,7 @@ CASES = [
     ("json", {}, {"a": [1, None, 2.5]}, {"a": float("nan")}, SAMPLE, "htype.json.value"),
     ("json", {}, None, {1, 2}, SAMPLE, "htype.json.value"),
     ("json", {"schema": {"type": "object", "required": ["a"]}}, {"a": 1}, {"b": 1}, SAMPLE, "htype.json.schema"),
-    ("json", {"schema": {"properties": {"a": {"$ref": "http://x.invalid/y"}}}}, {}, {"a": 1}, SAMPLE, "htype.json.schema"),
+    ("json", {"schema": {"$defs": {}, "items": {"$ref": "http://x.invalid/y"}}}, [], [1], SAMPLE, "htype.json.schema"),
     ("list", {}, [1, "a", None, {"b": []}], [object()], SAMPLE, "htype.list.value"),
     ("tag", {}, ["red", ""], ["red", 1], SAMPLE, "htype.tag.value"),
     ("tag", {}, [], "red", "E_SAMPLE_SHAPE", "sample.shape"),

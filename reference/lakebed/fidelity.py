@@ -129,10 +129,11 @@ def _integer_error(original: np.ndarray, decoded: np.ndarray, relative: bool) ->
     """Exact for 64 bits: the difference of two integers always fits the unsigned type of their width."""
     width = f"<u{original.dtype.itemsize}"
     high, low = np.maximum(original, decoded), np.minimum(original, decoded)
-    off = high.view(width) - low.view(width)
+    off: Any = np.subtract(high.view(width), low.view(width))
     if not relative:
         return float(off.max())
-    size = np.where(original < 0, np.zeros(1, width) - original.view(width), original.view(width))
+    plain: Any = original.view(width)
+    size = np.where(original < 0, np.zeros(1, width) - plain, plain)
     if bool((off[size == 0] != 0).any()):
         return math.inf
     some = size != 0

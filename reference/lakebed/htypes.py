@@ -6,15 +6,31 @@ from a caller's value to arrays and back, and the constraints checked when a sam
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, Protocol
 
 import numpy as np
 
+from .constraints import (
+    BBOX,
+    as_json,
+    as_text,
+    check_bbox,
+    check_channels,
+    check_class,
+    check_finite,
+    check_json,
+    check_keypoints,
+    check_polygon,
+    check_text,
+    clause,
+    json_bytes,
+    refuse,
+    schemas,
+    text_bytes,
+)
 from .dtypes import DTYPES, dtype, to_array
 from .errors import LakebedError, error
 
@@ -62,200 +78,6 @@ class HType:
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
-_SHARED = {
-    **{("tag", rule): "htype.tag.value" for rule in ("utf8", "type")},
-    **{("list", rule): "htype.list.value" for rule in ("value",)},
-    ("text", "type"): "htype.text.utf8",
-    ("class_label", "text"): "htype.class_label.text",
-    ("segment_mask", "text"): "htype.segment_mask.names",
-}
-
-
-def clause(htype: str, rule: str) -> str:
-    """The spec's name of a rule of an htype."""
-    return _SHARED.get((htype, rule), f"htype.{htype.replace('.', '_')}.{rule}")
-
-
-def _refuse(htype: str, rule: str, detail: str) -> LakebedError:
-    return error("E_SAMPLE_HTYPE", clause(htype, rule), f"{htype}: {detail}")
-
-
-# --- constraints of one item, or of many stacked on new first axes ---------------------------------------------------
-
-
-def _check_class(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
-    """With class names, every id has one; without, any value will do."""
-    if item.size == 0:
-        return
-    names = attributes.get("class_names") or ()
-    if not names:
-        return
-    for least_or_most in (int(item.min()), int(item.max())):
-        if not 0 <= least_or_most < len(names):
-            raise _refuse(htype, "range", f"id {least_or_most} has no name; there are {len(names)} class names")
-
-
-def _check_bbox(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
-    """Finite, fractional ones within 0..1, no negative width or height in any mode."""
-    if item.size == 0:
-        return
-    boxes = item.reshape(-1, 4).astype(np.float64)
-    coords = {**_BBOX, **(attributes.get("coords") or {})}
-    if not bool(np.isfinite(boxes).all()):
-        raise _refuse(htype, "finite", "a box has NaN or infinity")
-    if coords["type"] == "fractional" and not (boxes.min() >= 0 and boxes.max() <= 1):
-        raise _refuse(htype, "fractional", f"a fractional box lies outside 0..1: {boxes.min():g} .. {boxes.max():g}")
-    extent = boxes[:, 2:] - boxes[:, :2] if coords["mode"] == "LTRB" else boxes[:, 2:]
-    if bool((extent < 0).any()):
-        worst = boxes[(extent < 0).any(axis=1)][0].tolist()
-        raise _refuse(htype, "size", f"a box {worst} in mode {coords['mode']} has a negative width or height")
-
-
-def _check_keypoints(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
-    """Visibility is 0, 1 or 2; coordinates are finite; as many points as there are names."""
-    names = attributes.get("keypoints") or ()
-    if names and item.shape[-2] != len(names):
-        detail = f"{item.shape[-2]} points, but {len(names)} keypoint names"
-        raise error("E_SAMPLE_SHAPE", "htype.keypoints.axes", detail)
-    if item.size == 0:
-        return
-    seen = item[..., 2].astype(np.float64)
-    if not bool(np.isin(seen, (0.0, 1.0, 2.0)).all()):
-        odd = seen[~np.isin(seen, (0.0, 1.0, 2.0))].ravel()[0]
-        raise _refuse(htype, "visibility", f"visibility {odd:g} is none of 0 (absent), 1 (hidden), 2 (visible)")
-    _check_finite(htype, attributes, item)
-
-
-def _check_finite(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
-    if item.dtype.kind not in "iub" and not bool(np.isfinite(item.astype(np.float64)).all()):
-        raise _refuse(htype, "finite", "NaN or infinity among the coordinates")
-
-
-def _check_polygon(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
-    if item.shape[-2] < 1:
-        raise _refuse(htype, "points", "a polygon without points")
-    _check_finite(htype, attributes, item)
-
-
-def _check_text(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
-    try:
-        item.tobytes().decode("utf-8")
-    except UnicodeDecodeError as problem:
-        raise _refuse(htype, "utf8", f"bytes that are not UTF-8: {problem}") from problem
-
-
-def _check_json(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
-    try:
-        value = _value(item.tobytes().decode("utf-8"))
-    except (ValueError, RecursionError) as problem:
-        raise _refuse(htype, "value", f"bytes that are no JSON: {problem}") from problem
-    if attributes.get("schema") is not None:
-        try:
-            fault = next(_validator(json.dumps(attributes["schema"])).iter_errors(value), None)
-        except importlib.import_module("referencing.exceptions").Unresolvable as problem:
-            raise _refuse(htype, "schema", f"the tensor's schema refers to something elsewhere: {problem}") from problem
-        if fault is not None:
-            place = "/".join(map(str, fault.absolute_path))
-            raise _refuse(htype, "schema", f"the value breaks the tensor's schema at /{place}: {fault.message}")
-
-
-@lru_cache(maxsize=64)
-def _validator(schema: str) -> Any:
-    """The schema's validator; it fetches nothing, a reference to elsewhere is an error [htype.json.schema]."""
-    registry = importlib.import_module("referencing").Registry()
-    return _schemas().Draft202012Validator(json.loads(schema), registry=registry)
-
-
-def _schemas() -> Any:
-    """jsonschema, imported when the first schema is used: it takes longer to import than all the rest."""
-    return importlib.import_module("jsonschema")
-
-
-def _check_channels(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
-    if htype == "image" and item.ndim == 3 and not 1 <= item.shape[-1] <= 4:
-        raise _refuse(htype, "channels", f"{item.shape[-1]} channels; a picture has 1 to 4")
-
-
-DEPTH = 512
-
-
-def _value(text: str) -> Any:
-    """A JSON value by the strict rules; ValueError or RecursionError otherwise [htype.json.value]."""
-    value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_object, parse_float=_finite)
-    level, depth = [value], 0
-    while level:
-        depth += 1
-        if depth > DEPTH + 1:
-            raise ValueError(f"it is nested deeper than {DEPTH} levels")
-        level = [inner for outer in level for inner in _inside(outer)]
-    return value
-
-
-def _inside(value: Any) -> Any:
-    return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not np.isfinite(number):
-        raise ValueError(f"{text} is no finite number")
-    return number
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("an object names a member twice")
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
-
-
-# --- values to arrays and back ----------------------------------------------------------------------------------------
-
-
-def _text(value: Any, htype: str) -> np.ndarray:
-    if isinstance(value, (np.ndarray, bytes, bytearray)):
-        return value if isinstance(value, np.ndarray) else np.frombuffer(bytes(value), np.uint8)
-    if not isinstance(value, str):
-        raise _refuse(htype, "type", f"a string is needed, not {type(value).__name__}")
-    try:
-        return np.frombuffer(value.encode("utf-8"), np.uint8)
-    except UnicodeEncodeError as problem:
-        raise _refuse(htype, "utf8", f"a string that UTF-8 cannot hold: {problem}") from problem
-
-
-def _json(value: Any, htype: str) -> np.ndarray:
-    """Compact JSON; numpy scalars and arrays inside become numbers and lists."""
-    try:
-        written = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
-        return np.frombuffer(written.encode("utf-8"), np.uint8)
-    except (TypeError, ValueError, RecursionError) as problem:
-        raise _refuse(htype, "value", f"a value that JSON cannot hold: {problem}") from problem
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (np.ndarray, np.generic)):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} is no JSON value")
-
-
-def _as_text(item: np.ndarray) -> str:
-    try:
-        return item.tobytes().decode("utf-8")
-    except UnicodeDecodeError as problem:
-        raise error("E_VALUE_TEXT", "htype.text.utf8", f"stored text is not UTF-8: {problem}") from problem
-
-
-def _as_json(item: np.ndarray) -> Any:
-    try:
-        return _value(item.tobytes().decode("utf-8"))
-    except (ValueError, RecursionError) as problem:
-        raise error("E_VALUE_TEXT", "htype.json.value", f"stored text is no JSON: {problem}") from problem
-
-
 # --- rules about a tensor's shape, judged when it is created ----------------------------------------------------------
 
 
@@ -276,8 +98,7 @@ def _gray(name: str, shape: Shape) -> str | None:
     return None if len(shape) == 2 or shape[2] == 1 else "a third axis has length 1"
 
 
-_BBOX = {"type": "pixel", "mode": "LTWH"}
-_TEXT = {"exact": True, "dtypes": ("uint8",), "dtype": "uint8", "ranks": (1,), "shape": (None,)}
+_TEXT: dict[str, Any] = {"exact": True, "dtypes": ("uint8",), "dtype": "uint8", "ranks": (1,), "shape": (None,)}
 _ROWS = (
     HType("generic", "anything", tuple(DTYPES), "float64", None, None),
     HType(
@@ -288,7 +109,7 @@ _ROWS = (
         (2, 3),
         (None, None, None),
         frame=_image,
-        check=_check_channels,
+        check=check_channels,
         shape_only=True,
     ),
     HType(
@@ -304,7 +125,7 @@ _ROWS = (
         (),
         True,
         attributes=("class_names",),
-        check=_check_class,
+        check=check_class,
     ),
     HType(
         "bbox",
@@ -316,8 +137,8 @@ _ROWS = (
         True,
         attributes=("coords",),
         frame=_last(4),
-        check=_check_bbox,
-        defaults={"coords": _BBOX},
+        check=check_bbox,
+        defaults={"coords": BBOX},
     ),
     HType("binary_mask", "a mask, or one per object", ("bool",), "bool", (2, 3), (None, None), True),
     HType(
@@ -329,7 +150,7 @@ _ROWS = (
         (None, None),
         True,
         attributes=("class_names",),
-        check=_check_class,
+        check=check_class,
     ),
     HType(
         "keypoints",
@@ -341,7 +162,7 @@ _ROWS = (
         True,
         attributes=("keypoints", "connections"),
         frame=_last(3),
-        check=_check_keypoints,
+        check=check_keypoints,
     ),
     HType(
         "point",
@@ -352,7 +173,7 @@ _ROWS = (
         (None, 2),
         True,
         frame=_last(2, 3),
-        check=_check_finite,
+        check=check_finite,
     ),
     HType(
         "polygon",
@@ -364,21 +185,23 @@ _ROWS = (
         True,
         True,
         frame=_last(2, 3),
-        check=_check_polygon,
+        check=check_polygon,
     ),
     HType("embedding", "a vector", _FLOATS, "float32", (1,), (None,)),
-    HType("text", "a string, UTF-8", check=_check_text, convert=_text, present=_as_text, **_TEXT),
+    HType("text", "a string, UTF-8", check=check_text, convert=text_bytes, present=as_text, **_TEXT),
     HType(
         "json",
         "a JSON value, UTF-8",
         attributes=("schema",),
-        check=_check_json,
-        convert=_json,
-        present=_as_json,
+        check=check_json,
+        convert=json_bytes,
+        present=as_json,
         **_TEXT,
     ),
-    HType("list", "a list of JSON values", sequence=True, check=_check_json, convert=_json, present=_as_json, **_TEXT),
-    HType("tag", "a list of strings", sequence=True, check=_check_text, convert=_text, present=_as_text, **_TEXT),
+    HType(
+        "list", "a list of JSON values", sequence=True, check=check_json, convert=json_bytes, present=as_json, **_TEXT
+    ),
+    HType("tag", "a list of strings", sequence=True, check=check_text, convert=text_bytes, present=as_text, **_TEXT),
 )
 HTYPES: dict[str, HType] = {row.name: row for row in _ROWS}
 
@@ -453,7 +276,7 @@ def _names(htype: str, value: Any, attributes: Mapping[str, Any]) -> list[str]:
 def _coords(htype: str, value: Any, attributes: Mapping[str, Any]) -> dict[str, str]:
     if not isinstance(value, Mapping) or not set(value) <= set(COORDS):
         raise _tensor(htype, "coords", f"coords has the members type and mode, not {value!r}")
-    full = {**_BBOX, **value}
+    full = {**BBOX, **value}
     for key, allowed in COORDS.items():
         if full[key] not in allowed:
             raise _tensor(htype, "coords", f"coords {key} is one of {', '.join(allowed)}, not {full[key]!r}")
@@ -464,18 +287,18 @@ def _connections(htype: str, value: Any, attributes: Mapping[str, Any]) -> list[
     known = len(attributes.get("keypoints") or ()) or None
     pairs = []
     for pair in value if isinstance(value, (list, tuple)) else [None]:
-        whole = isinstance(pair, (list, tuple)) and len(pair) == 2 and all(type(i) is int and i >= 0 for i in pair)
-        if not whole or (known is not None and max(pair) >= known):
+        numbers = list(pair) if isinstance(pair, (list, tuple)) else []
+        if len(numbers) != 2 or any(type(n) is not int or not 0 <= n < (known or n + 1) for n in numbers):
             raise _tensor(htype, "names", f"connections are pairs of keypoint numbers, not {pair!r}")
-        pairs.append(list(pair))
+        pairs.append(numbers)
     return pairs
 
 
 def _schema(htype: str, value: Any, attributes: Mapping[str, Any]) -> Any:
     try:
-        _schemas().Draft202012Validator.check_schema(value)
+        schemas().Draft202012Validator.check_schema(value)
         json.dumps(value, allow_nan=False)
-    except (_schemas().SchemaError, TypeError, ValueError) as problem:
+    except (schemas().SchemaError, TypeError, ValueError) as problem:
         raise _tensor(htype, "schema", f"the schema is no JSON Schema: {problem}") from problem
     return value
 
@@ -542,7 +365,7 @@ def _ids(htype: str, attributes: Mapping[str, Any], value: Any, name_id: Callabl
         return name_id(str(value))
     names = list(attributes.get("class_names") or ())
     if value not in names:
-        raise _refuse(htype, "text", f"{value!r} is none of the {len(names)} class names")
+        raise refuse(htype, "text", f"{value!r} is none of the {len(names)} class names")
     return names.index(value)
 
 

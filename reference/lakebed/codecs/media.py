@@ -66,7 +66,7 @@ def encode_media(name: str, params: Params, array: np.ndarray) -> bytes:
     """
     row = _row(name)
     reason = "it is kept verbatim only" if row.write is None else row.takes(array.dtype.name, array.shape)
-    if reason is not None:
+    if row.write is None or reason is not None:
         detail = f"{name} cannot encode a {array.dtype} array of {array.shape}: {reason}"
         raise error("E_FIDELITY", "codec.takes", detail)
     return row.write(np.ascontiguousarray(array), _complete(row, params))

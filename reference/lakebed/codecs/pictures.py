@@ -23,7 +23,7 @@ Plugin = Callable[..., ImageFile.ImageFile]
 def pixels(plugin: Plugin, data: bytes, header: Header) -> np.ndarray:
     """The first frame, dtype and shape as ``header`` says; E_CODEC_DATA when Pillow fails or gives something else."""
     try:
-        image = plugin(io.BytesIO(data))
+        image: Image.Image = plugin(io.BytesIO(data))
         height, width = header.shape[:2]
         if image.size != (width, height):
             raise corrupt("media.corrupt", f"the decoder sees {image.size[::-1]}, the header {(height, width)}")

@@ -61,7 +61,7 @@ def parse_pipelines(value: Any) -> tuple[Pipeline, ...]:
     if not nested:
         steps = tuple(_asked(v) for v in value)
         media = steps and all(CODECS[s.name].kind == "media" for s in steps)
-        found = tuple((s,) for s in steps) if media else (_formed(steps),)
+        found: tuple[Pipeline, ...] = tuple((s,) for s in steps) if media else (_formed(steps),)
     else:
         found = tuple(from_json(v) if isinstance(v, (list, tuple)) else _one(v) for v in value)
     names = [tuple(step.name for step in pipeline) for pipeline in found]
@@ -246,7 +246,7 @@ def encode(pipeline: Pipeline, raw: Buffer) -> Buffer:
 
 
 def _encoded(pipeline: Pipeline, raw: Buffer) -> tuple[Pipeline, Buffer] | None:
-    data: Buffer | None = raw
+    data = raw
     used = []
     element = 0
     for step, row, params in _rows(pipeline):
@@ -262,9 +262,10 @@ def _encoded(pipeline: Pipeline, raw: Buffer) -> tuple[Pipeline, Buffer] | None:
         elif "size" not in params and any(param.name == "size" for param in row.params):
             params = {**params, "size": element}
             step = _step(row, params)
-        data = row.encode(data, params)
-        if data is None:
+        done = row.encode(data, params)
+        if done is None:
             return None
+        data = done
         if row.name == "quantize":
             element = data[1]  # the width of its codes
         used.append(step)

@@ -178,7 +178,7 @@ def _keeps(start: np.ndarray, rounded: np.ndarray, bound: float, item: int, *, r
         off = rounded.astype(np.float64)
         off -= start
         np.abs(off, out=off)
-        limit = bound * np.abs(start) if relative else bound
+        limit = bound * np.abs(start) if relative else np.array(bound)
         if item == 8 or relative:
             limit = limit * (1 - 2.0**-50)
         if relative:

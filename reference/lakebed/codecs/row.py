@@ -61,7 +61,8 @@ class Param:
 
     def refused(self, value: Any) -> str | None:
         """Why ``value`` is not allowed; None when it is."""
-        if not isinstance(value, self.types) or (isinstance(value, bool) and bool not in self.types):
+        typed = isinstance(value, self.types)
+        if not typed or (isinstance(value, bool) and bool not in self.types):
             return f"{self.name} must be {' or '.join(t.__name__ for t in self.types)}, not {value!r}"
         if self.choices and value not in self.choices:
             return f"{self.name} must be one of {', '.join(map(str, self.choices))}, not {value!r}"
@@ -75,6 +76,10 @@ class Param:
 def anything(dtype: str, shape: Shape | None) -> str | None:
     """Every dtype and shape is taken."""
     return None
+
+
+def _absent(*_: Any) -> Any:
+    raise error("E_ARGUMENT", "codec.encode", "this codec has no such direction")
 
 
 def _never(params: Params, dtype: str, shape: Shape | None) -> bool:
@@ -111,15 +116,15 @@ class Codec:
     media_type: str = ""
     suffixes: tuple[str, ...] = ()
     encode: Callable[[Buffer, Params], Buffer | None] | None = None
-    decode: Callable[[Buffer, Params, int], Buffer] | None = None
-    encoded: Callable[[int, Params], int] | None = None
+    decode: Callable[[Buffer, Params, int], Buffer] = _absent
+    encoded: Callable[[int, Params], int] = _absent
     ratio: int = 0
     is_exact: Callable[[Params, str, Shape | None], bool] = _never
     sniff: Callable[[bytes], bool] | None = None
-    header: Callable[[bytes], Header] | None = None
+    header: Callable[[bytes], Header] = _absent
     write: Callable[[np.ndarray, Params], bytes] | None = None
     complete: Callable[[np.ndarray, Params], Params] | None = None
-    pixels: Callable[[bytes, Header], np.ndarray] | None = None
+    pixels: Callable[[bytes, Header], np.ndarray] = _absent
     describe: Callable[[bytes], dict[str, Any]] | None = None
     whole: Callable[[bytes, Header], str | None] | None = None
 
