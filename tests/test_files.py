@@ -198,3 +198,12 @@ def test_files_of_every_kind_are_read_or_refused(corpus):
             files.read(corpus.path(entry))
         except LakebedError as problem:
             assert problem.code == "E_SAMPLE_FILE", entry["path"]
+
+
+def test_a_file_tells_whether_its_coding_is_lossless():
+    assert not files.read(saved("JPEG")).lossless
+    assert not files.read(saved("WEBP")).lossless
+    assert files.read(saved("WEBP", lossless=True)).lossless
+    assert files.read(saved("PNG")).lossless
+    assert files.read(saved("TIFF")).lossless
+    assert not files.read(saved("TIFF", compression="jpeg")).lossless

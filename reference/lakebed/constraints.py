@@ -40,7 +40,10 @@ def refuse(htype: str, rule: str, detail: str) -> LakebedError:
 
 
 def check_class(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
-    """With class names, every id has one; without, any value will do."""
+    """With class names, every id has one; without, any value will do.
+
+    [htype.class_label.range], [htype.segment_mask.range]
+    """
     if item.size == 0:
         return
     names = attributes.get("class_names") or ()
@@ -52,7 +55,10 @@ def check_class(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> 
 
 
 def check_bbox(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
-    """Finite, fractional ones within 0..1, no negative width or height in any mode."""
+    """Finite, fractional ones within 0..1, no negative width or height in any mode.
+
+    [htype.bbox.finite], [htype.bbox.fractional], [htype.bbox.size]
+    """
     if item.size == 0:
         return
     boxes = item.reshape(-1, 4).astype(np.float64)
@@ -68,7 +74,10 @@ def check_bbox(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> N
 
 
 def check_keypoints(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
-    """Visibility is 0, 1 or 2; coordinates are finite; as many points as there are names."""
+    """Visibility is 0, 1 or 2; coordinates are finite; as many points as there are names.
+
+    [htype.keypoints.visibility], [htype.keypoints.finite], [htype.keypoints.axes]
+    """
     names = attributes.get("keypoints") or ()
     if names and item.shape[-2] != len(names):
         detail = f"{item.shape[-2]} points, but {len(names)} keypoint names"
@@ -83,11 +92,13 @@ def check_keypoints(htype: str, attributes: Mapping[str, Any], item: np.ndarray)
 
 
 def check_finite(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
+    """[htype.point.finite], [htype.polygon.finite], [htype.keypoints.finite]"""
     if item.dtype.kind not in "iub" and not bool(np.isfinite(item.astype(np.float64)).all()):
         raise refuse(htype, "finite", "NaN or infinity among the coordinates")
 
 
 def check_polygon(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
+    """[htype.polygon.points], [htype.polygon.finite]"""
     if item.shape[-2] < 1:
         raise refuse(htype, "points", "a polygon without points")
     check_finite(htype, attributes, item)
@@ -128,6 +139,7 @@ def schemas() -> Any:
 
 
 def check_channels(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
+    """[htype.image.channels]; those of image.rgb and image.gray are fixed by the tensor's shape."""
     if htype == "image" and item.ndim == 3 and not 1 <= item.shape[-1] <= 4:
         raise refuse(htype, "channels", f"{item.shape[-1]} channels; a picture has 1 to 4")
 
@@ -184,7 +196,7 @@ def text_bytes(value: Any, htype: str) -> np.ndarray:
 
 
 def json_bytes(value: Any, htype: str) -> np.ndarray:
-    """Compact JSON; numpy scalars and arrays inside become numbers and lists."""
+    """Compact JSON; numpy scalars and arrays inside become numbers and lists [htype.json.floats]."""
     try:
         written = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_plain)
         return np.frombuffer(written.encode("utf-8"), np.uint8)

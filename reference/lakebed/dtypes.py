@@ -30,6 +30,8 @@ class DType:
         return _numpy(self) if found is None else found
 
 
+# [dtype.bool] [dtype.int] [dtype.uint] [dtype.float] [dtype.bfloat16] [dtype.float8_e4m3fn] [dtype.float8_e5m2]
+# [dtype.complex]
 _ROWS = (
     DType("bool", 1, "bool"),
     *(DType(f"int{bits}", bits // 8, "int") for bits in (8, 16, 32, 64)),
@@ -72,8 +74,8 @@ def to_array(value: Any, dtype: DType, *, what: str = "the sample") -> np.ndarra
     """``value`` as a C-contiguous little-endian array of ``dtype`` (the caller's own array where it already is one).
 
     A numpy array or scalar of another dtype is taken only if every value survives bit for bit (NaN payload and the
-    sign of zero included). Python numbers are weak: integers must be exact, floats are rounded to the dtype, but
-    never to infinity. Else E_SAMPLE_DTYPE [dtype.convert]; a ragged list is E_SAMPLE_SHAPE [dtype.ragged].
+    sign of zero included [dtype.bits]). Python numbers are weak: integers must be exact, floats are rounded to the
+    dtype, but never to infinity. Else E_SAMPLE_DTYPE [dtype.convert]; a ragged list is E_SAMPLE_SHAPE [dtype.ragged].
     """
     target = dtype.numpy
     if value.__class__ is np.ndarray and value.dtype == target:

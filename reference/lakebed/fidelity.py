@@ -74,6 +74,7 @@ def check(original: np.ndarray, decoded: np.ndarray, fidelity: Fidelity, *, what
     """How much of the bound is left (in its own unit; 0 for exact, inf for lossy); a broken promise is E_FIDELITY.
 
     Both arrays have the tensor's dtype and the same shape. Non-finite values must come back bit for bit.
+    [fidelity.exact], [fidelity.max_abs_error], [fidelity.max_rel_error], [fidelity.psnr_db], [fidelity.lossy].
     """
     if original.shape != decoded.shape or original.dtype != decoded.dtype:
         raise error(

@@ -37,6 +37,11 @@ class EncodedFile:
     refuse: str | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def lossless(self) -> bool:
+        """Is the file's own coding lossless? Only such files go where values must be exact [htype.lossless]."""
+        return bool(self.attributes.get("lossless", True))
+
     def array(self, dtype: str | None = None, shape: tuple[int, ...] | None = None) -> np.ndarray:
         """The decoded first frame; E_CODEC_DATA when the file is damaged. May be read-only."""
         return decode_media(self.format, {}, self.data, dtype or self.dtype, shape or self.shape, object=self.name)

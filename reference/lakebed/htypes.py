@@ -99,6 +99,11 @@ def _gray(name: str, shape: Shape) -> str | None:
 
 
 _TEXT: dict[str, Any] = {"exact": True, "dtypes": ("uint8",), "dtype": "uint8", "ranks": (1,), "shape": (None,)}
+# One row per clause: [htype.generic] [htype.image] [htype.image_rgb] [htype.image_gray] [htype.class_label]
+# [htype.bbox] [htype.binary_mask] [htype.segment_mask] [htype.keypoints] [htype.point] [htype.polygon]
+# [htype.embedding] [htype.text] [htype.json] [htype.list] [htype.tag]. Axes: [htype.image_rgb.channels]
+# [htype.image_gray.channels] [htype.binary_mask.rank] [htype.segment_mask.rank] [htype.point.axes]
+# [htype.polygon.axes] [htype.embedding.rank]; dtype and shape given when none is asked: [htype.default].
 _ROWS = (
     HType("generic", "anything", tuple(DTYPES), "float64", None, None),
     HType(
@@ -242,7 +247,10 @@ def row_of(name: str) -> HType:
 def check_tensor(
     htype: str, dtype_name: str, shape: Shape, sequence: bool, attributes: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Refuse a tensor that its htype does not allow; returns the attributes with the htype's defaults filled in."""
+    """Refuse a tensor that its htype does not allow; returns the attributes with the htype's defaults filled in.
+
+    [htype.fits], [htype.attributes], [htype.class_label.names], [htype.bbox.coords], [htype.keypoints.names].
+    """
     row = HTYPES[parse(htype)[0]]
     name = row.name
     if dtype(dtype_name).name not in row.dtypes:
@@ -316,9 +324,10 @@ _ATTRIBUTES: dict[str, Callable[[str, Any, Mapping[str, Any]], Any]] = {
 
 
 def encode_sample(tensor: TensorLike, value: Any, *, name_id: Callable[[str], int] | None = None) -> Value:
-    """A caller's value as the array that is stored, or the list of them in a sequence tensor; every rule checked.
+    """A caller's value as the array that is stored, or the list of them in a sequence tensor [htype.known].
 
-    ``name_id`` gives the id of a class name and may extend the list; without it unknown names are refused.
+    ``name_id`` gives the id of a class name and may extend the list [htype.class_label.extend]; without it unknown
+    names are refused.
     """
     row = _known(tensor)
     if not tensor.sequence:

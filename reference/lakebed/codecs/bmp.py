@@ -1,4 +1,4 @@
-"""Floor 1. ``bmp``: plain exact pictures of 8 bits [codec.bmp]."""
+"""Floor 1. ``bmp``: plain exact pictures of 8 bits [codec.bmp]; bit fields: [picture.bmp_fields]."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _HEADS = (12, 40, 52, 56, 64, 108, 124)
 
 
 def header(data: bytes) -> Header:
-    """A palette that is a grey ramp is a grey picture; black and white of one bit may be bool."""
+    """A grey ramp is a grey picture [picture.bmp_gray]; black and white may be bool [picture.bmp_bilevel]."""
     if data[:2] != b"BM" or len(data) < 26:
         raise corrupt("media.corrupt", "no BMP file: it does not begin with BM")
     (size,) = struct.unpack_from("<I", data, 14)

@@ -1,4 +1,6 @@
-"""Floor 1. ``gif``: read only, kept verbatim; the first frame as RGB, or RGBA when it has transparency [codec.gif]."""
+"""Floor 1. ``gif``: read only, kept verbatim; the first frame as RGB, or RGBA when it has transparency [codec.gif],
+[picture.gif].
+"""
 
 from __future__ import annotations
 

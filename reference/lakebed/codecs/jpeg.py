@@ -1,4 +1,7 @@
-"""Floor 1. ``jpeg``: lossy pictures of 8 bits [codec.jpeg]. Decoded with libjpeg's accurate DCT and smooth chroma."""
+"""Floor 1. ``jpeg``: lossy pictures of 8 bits [codec.jpeg]. Decoded with libjpeg's accurate DCT and smooth chroma.
+
+[picture.jpeg_rgb] and [picture.jpeg_cmyk] are what libjpeg-turbo and Pillow do; other ports: [media.tolerance].
+"""
 
 from __future__ import annotations
 
@@ -76,7 +79,7 @@ def decoded(data: bytes, head: Header) -> np.ndarray:
 
 def describe(data: bytes) -> dict[str, Any]:
     """EXIF orientation (never applied), ICC profile, progressive or not, as far as the header says."""
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"lossless": False}
     for marker, start, end in _segments(data):
         if marker == 0xE1 and data[start : start + 6] == b"Exif\0\0":
             turn = orientation(data[start:end])

@@ -35,9 +35,10 @@ def decode_media(
 ) -> np.ndarray:
     """The array of ``dtype`` and ``shape`` that the file holds (it may be read-only).
 
-    The recorded shape is the budget: a header that disagrees is E_MEDIA_SHAPE before any pixel is made
-    [media.header]; a damaged stream is E_CODEC_DATA; a variant that nothing here decodes exactly is
-    E_CODEC_UNSUPPORTED [picture.other] or E_EXTRA_MISSING [picture.rgb16].
+    Grey gets a last axis of one in a tensor of rank 3 [media.gray], [picture.shape]. The recorded shape is the budget:
+    a header that disagrees is E_MEDIA_SHAPE before any pixel is made [media.header]; a damaged stream is E_CODEC_DATA;
+    a variant that nothing here decodes exactly is E_CODEC_UNSUPPORTED [picture.other] or E_EXTRA_MISSING
+    [picture.rgb16].
     """
     row = _row(name)
     try:

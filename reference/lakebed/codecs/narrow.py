@@ -1,4 +1,4 @@
-"""Floor 1. ``narrow``: integers minus their minimum, in fewer bytes [codec.narrow.head].
+"""Floor 1. ``narrow``: integers minus their minimum, in fewer bytes [codec.narrow].
 
 Stream: u8 size, u8 width, u8 signed, 5 zero bytes, the minimum as 8 bytes little-endian (two's complement), then the
 n values minus the minimum in ``width`` bytes each, then the ``length % size`` bytes that are no whole element.
@@ -12,11 +12,13 @@ import numpy as np
 
 from .row import Buffer, Codec, Param, Params, corrupt
 
+# [codec.narrow.size] [codec.narrow.width] [codec.narrow.signed] [codec.narrow.zero] [codec.narrow.minimum], then
+# [codec.narrow.values] and [codec.narrow.rest]
 _HEAD = struct.Struct("<BBB5s8s")
 
 
 def encode(raw: Buffer, params: Params) -> Buffer | None:
-    """None when the values at hand span more than ``width`` bytes hold; width absent: always the pipeline's size."""
+    """None when the values span more than ``width`` bytes hold [codec.narrow.fits]."""
     size, width, signed = params["size"], params["width"], params.get("signed", False)
     view = memoryview(raw).cast("B")
     count = len(view) // size

@@ -21,7 +21,9 @@ Plugin = Callable[..., ImageFile.ImageFile]
 
 
 def pixels(plugin: Plugin, data: bytes, header: Header) -> np.ndarray:
-    """The first frame, dtype and shape as ``header`` says; E_CODEC_DATA when Pillow fails or gives something else."""
+    """The first frame, top row first [picture.rows], alpha apart [picture.rgb8]; dtype and shape as ``header`` says;
+    E_CODEC_DATA when Pillow fails or gives something else.
+    """
     try:
         image: Image.Image = plugin(io.BytesIO(data))
         height, width = header.shape[:2]

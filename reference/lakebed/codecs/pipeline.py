@@ -1,7 +1,7 @@
 """Floor 1. Pipelines: what the user asks for, what the index records, and the bytes between [codec.pipeline].
 
-A pipeline is a tuple of steps in encode order: filters, then at most one byte codec; or exactly one media codec.
-The empty pipeline stores bytes as they are.
+A pipeline is a tuple of steps in encode order [codec.order]: filters, then at most one byte codec; or exactly one
+media codec. The empty pipeline stores bytes as they are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .row import Buffer, Codec, Params, Shape, corrupt
 
 
 class Step(NamedTuple):
-    """One codec of a pipeline with its parameters, in the registry's order."""
+    """One codec of a pipeline with its parameters, in the registry's order [codec.params.order]."""
 
     name: str
     params: tuple[tuple[str, Any], ...] = ()
@@ -187,13 +187,16 @@ def _resolved(step: Step, dtype: str, shape: Shape | None, sized: bool) -> Step:
         params.setdefault("dtype", dtype)
         if params["dtype"] != dtype or ("max_abs_error" in params) == ("max_rel_error" in params):
             detail = f"quantize of {dtype} needs one of max_abs_error and max_rel_error, and no other dtype"
-            raise error("E_ARGUMENT", "codec.quantize.bound", detail)
+            raise error(
+                "E_ARGUMENT", "codec.quantize.bound" if params["dtype"] == dtype else "codec.quantize.place", detail
+            )
     elif sized:
         params = _sized(row, params, dtype)
     return _step(row, {key: item for key, item in params.items() if item != _defaults(row).get(key)})
 
 
 def _defaults(row: Codec) -> Params:
+    """What an absent parameter means [codec.params.default]."""
     return {param.name: param.default for param in row.params if param.default is not None}
 
 

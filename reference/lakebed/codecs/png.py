@@ -1,4 +1,7 @@
-"""Floor 1. ``png``: exact pictures of 1, 8 and (grey) 16 bits [codec.png]."""
+"""Floor 1. ``png``: exact pictures of 1, 8 and (grey) 16 bits [codec.png].
+
+2 and 4 bits are scaled [picture.gray_small]; a transparent colour of grey or RGB is not applied [picture.colour_key].
+"""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Floor 1. ``quantize``: floats within a stated bound; lossy to encode, exact to decode [codec.quantize.head].
+"""Floor 1. ``quantize``: floats within a stated bound; lossy to encode, exact to decode [codec.quantize].
 
 Stream: u8 mode, u8 width, u8 drop, u8 zero, u32 exceptions, f64 lo, f64 step, 8 zero bytes; n codes of ``width``
-bytes; the exceptions' own bytes in order. Mode 1 (absolute bound): code 0 is an exception, else the value is
-``lo + (code - 1) * step`` in float64, rounded to the dtype; step has at most 20 significant bits, so the product is
-exact and every port gives the same bits. Mode 2 (relative bound): the code is the top bits of the value; all ones is
-an exception.
+bytes; the exceptions' own bytes in order. Mode 1 (absolute bound) [codec.quantize.linear]: code 0 is an exception,
+else the value is ``lo + (code - 1) * step`` in float64, rounded to the dtype; step has at most 20 significant bits, so
+the product is exact and every port gives the same bits. Mode 2 (relative bound) [codec.quantize.mantissa]: the code is
+the top bits of the value; all ones is an exception.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import numpy as np
 
 from .row import Buffer, Codec, Param, Params, corrupt
 
+# mode [codec.quantize.mode], width [codec.quantize.width], drop, zero [codec.quantize.zero], exceptions,
+# lo [codec.quantize.lo], step, zeros [codec.quantize.pad]; then [codec.quantize.codes] and [codec.quantize.raw]
 _HEAD = struct.Struct("<BBBBIdd8s")
 _ITEM = {"float16": 2, "float32": 4, "float64": 8}
 _MANTISSA = {"float16": 10, "float32": 23, "float64": 52}
@@ -23,7 +25,9 @@ _STEP_BITS = 20
 
 
 def encode(raw: Buffer, params: Params) -> bytes | None:
-    """None when the stream would not pay, or cannot keep the bound: the unit is then stored exactly."""
+    """None when the stream would not pay, or cannot keep the bound: the unit is then stored exactly
+    [codec.quantize.verified].
+    """
     name = params["dtype"]
     if len(raw) % _ITEM[name]:
         return None
@@ -71,8 +75,8 @@ def decode(stored: Buffer, params: Params, length: int) -> bytes:
 
 
 def _check_linear(drop: int, lo: float, step: float) -> None:
-    fine = struct.unpack("<Q", struct.pack("<d", step))[0] & ((1 << 33) - 1)
-    if drop or fine or not math.isfinite(lo) or not 0 < step < math.inf:
+    mantissa = math.frexp(step)[0] * (1 << _STEP_BITS) if math.isfinite(step) else 0.5
+    if drop or mantissa != int(mantissa) or not math.isfinite(lo) or not 0 < step < math.inf:
         raise corrupt("codec.quantize.step", f"a quantize stream's lo {lo!r} and step {step!r} are not allowed")
 
 

@@ -130,5 +130,5 @@ class Codec:
 
 
 def corrupt(clause: str, detail: str) -> LakebedError:
-    """E_CODEC_DATA, the one error of every damaged stream."""
+    """E_CODEC_DATA, the one error of every damaged stream [codec.corrupt]."""
     return error("E_CODEC_DATA", clause, detail)

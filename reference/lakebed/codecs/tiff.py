@@ -1,4 +1,7 @@
-"""Floor 1. ``tiff``: exact pictures of many dtypes; the first page of a file [codec.tiff]."""
+"""Floor 1. ``tiff``: exact pictures of many dtypes; the first page of a file [codec.tiff].
+
+Grey: [picture.gray8], [picture.gray16], [picture.gray32]; with alpha: [picture.gray_alpha]; [picture.tiff_cmyk].
+"""
 
 from __future__ import annotations
 
@@ -143,7 +146,7 @@ def whole(data: bytes, head: Header) -> str | None:
 def describe(data: bytes) -> dict[str, Any]:
     order, big, place = _first(data)
     tags, following = _directory(data, place, order, big)
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"lossless": tags.get(259, (1,))[0] not in (6, 7)}
     if 34675 in tags:
         found["icc"] = True
     if tags.get(274, (0,))[0] in range(1, 9):

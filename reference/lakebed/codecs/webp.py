@@ -1,4 +1,7 @@
-"""Floor 1. ``webp``: pictures of 8 bits with 3 or 4 channels, lossy or exact [codec.webp]."""
+"""Floor 1. ``webp``: pictures of 8 bits with 3 or 4 channels, lossy or exact [codec.webp].
+
+Lossless files keep the colour of transparent pixels [codec.webp.alpha].
+"""
 
 from __future__ import annotations
 
@@ -42,10 +45,13 @@ def header(data: bytes) -> Header:
 
 
 def describe(data: bytes) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"lossless": True}
     frames = 0
     for kind, start, end in _chunks(data):
         frames += kind == b"ANMF"
+        lossy = kind == b"VP8 " or (kind == b"ANMF" and b"VP8 " in data[start : start + 4096])
+        if lossy:
+            found["lossless"] = False  # exact only when its data is VP8L [codec.webp.given]
         if kind == b"ICCP":
             found["icc"] = True
         elif kind == b"EXIF":
