@@ -147,7 +147,8 @@ def _float_error(original: np.ndarray, decoded: np.ndarray, relative: bool) -> f
         part = f"<f{original.dtype.itemsize // 2}"
         original, decoded = original.view(part), decoded.view(part)
     wide = np.longdouble if original.dtype.itemsize == 8 else np.float64
-    start, end = original.astype(wide), decoded.astype(wide)
+    start: Any = original.astype(wide)
+    end: Any = decoded.astype(wide)
     finite = np.isfinite(start)
     if not bool(finite.all()):
         raw = f"<u{original.dtype.itemsize}"
