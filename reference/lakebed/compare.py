@@ -79,8 +79,8 @@ def exact(value):
 def _compare(store: Store, name: str, a: TensorState, b: TensorState) -> Change:
     metadata = [member for member in MEMBERS if exact(getattr(a, member)) != exact(getattr(b, member))]
     pair = expand(store, name, a, b)
-    changes = _rows(*pair.runs)
-    return Change(*(_shift(ranges, pair.offset) for ranges in changes), metadata)
+    added, updated, deleted = (_shift(ranges, pair.offset) for ranges in _rows(*pair.runs))
+    return Change(added, updated, deleted, metadata)
 
 
 def _span(start: int, stop: int) -> Ranges:

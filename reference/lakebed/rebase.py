@@ -104,12 +104,12 @@ class _View:
     """
 
     name: str
-    there: tuple[bool, bool, bool]
-    states: tuple[TensorState, TensorState, TensorState]
+    there: tuple[bool, ...]
+    states: tuple[TensorState, ...]
     expanded: Expanded
-    changed: tuple[bool, bool, bool]
-    moved: tuple[bool, bool, bool]
-    grew: tuple[bool, bool, bool]
+    changed: tuple[bool, ...]
+    moved: tuple[bool, ...]
+    grew: tuple[bool, ...]
 
     def rows_changed(self, side: int) -> bool:
         return self.changed[side] or self.moved[side] or self.grew[side]
@@ -232,7 +232,8 @@ def _metadata(view: _View, conflicts: _Conflicts) -> TensorState:
         values[member] = ours if ours_new else other
     for member in ("attributes", "extra"):
         inner = _Conflicts()
-        values[member] = _map(*(getattr(state, member) for state in view.states), inner, "attribute")
+        old, ours, other = (getattr(state, member) for state in view.states)
+        values[member] = _map(old, ours, other, inner, "attribute" if member == "attributes" else "member")
         for what in inner.others:
             conflicts.tensor(view.name, what)
     return replace(view.states[_THEIRS], **values)

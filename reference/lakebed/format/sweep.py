@@ -59,7 +59,7 @@ def decode_sweep(data: bytes, key: str) -> SweepList:
     """
     raw = document.decode(data, key)
     place = KEY.fullmatch(key)
-    id, time, grace, rows = (raw.get(member) for member in ("id", "time", "grace", "candidates"))
+    id, time, grace, rows = (raw.get(member, "") for member in ("id", "time", "grace", "candidates"))
     good = place is not None and id == place[1] and _is_time(time) and type(rows) is list
     if not good or type(grace) is not int or grace < 0:
         raise error("E_JSON_SYNTAX", "sweep.members", "not a candidate list", object=key)
