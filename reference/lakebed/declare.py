@@ -154,7 +154,7 @@ def _check_label(declared: Declared) -> None:
     lossy = [p for p in declared.pipelines if codecs.is_lossy(p, declared.dtype, declared.shape)]
     if lossy or not declared.fidelity.exact:
         what = codecs.names(lossy) if lossy else f"fidelity {declared.fidelity.to_json()}"
-        raise error("E_FIDELITY_LABEL", "htype.exact", f"{declared.htype} must come back exactly; {what} does not do that")
+        raise error("E_FIDELITY_LABEL", "htype.lossless", f"{declared.htype} must come back exactly; {what} does not do that")
 
 
 def _shape(shape: Sequence[int | None]) -> Shape:

@@ -234,11 +234,9 @@ class TensorDraft:
 
     def _write_tiles(self, writer: ChunkWriter, array: np.ndarray) -> None:
         if codecs.is_media(self.declared.array_pipeline):
-            units = [
-                (picture(self.declared, np.ascontiguousarray(array[box])), self.declared.array_pipeline)
-                for box in _boxes(array.shape, writer.tile or ())
-            ]
-            writer.add_stored(array.shape, units)
+            boxes = _boxes(array.shape, writer.tile or ()) if array.size else ()
+            made = [picture(self.declared, np.ascontiguousarray(array[box])) for box in boxes]
+            writer.add_stored(array.shape, [(data, pipeline) for pipeline, data in made])
         else:
             writer.add_tiled(array)
 

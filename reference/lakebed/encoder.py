@@ -87,7 +87,11 @@ def _file(tensor: Declared, file: EncodedFile) -> Item:
     if tensor.dtype != file.dtype and tensor.dtype not in file.also:
         detail = f"{_name(file)} holds {file.dtype}, the tensor {tensor.dtype}"
         raise error("E_SAMPLE_DTYPE", "media.dtype", detail)
-    if htypes.row_of(tensor.htype).check is not None:
+    row = htypes.row_of(tensor.htype)
+    if row.exact and not file.lossless:
+        detail = f"{_name(file)} is lossy {file.format}; {tensor.htype} must be exact"
+        raise error("E_FIDELITY_LABEL", "htype.lossless", detail)
+    if row.check is not None:
         htypes.check_sample(tensor, array.reshape(shape))
     return Item(shape, data=file.data, pipeline=codecs.verbatim(file.format))
 
@@ -117,26 +121,29 @@ def _name(file: EncodedFile) -> str:
 
 
 def _encoded(tensor: Declared, array: np.ndarray) -> Item:
-    pipeline = tensor.array_pipeline
-    if codecs.is_media(pipeline) and tile_for(tensor, array) is None:
-        return Item(array.shape, data=picture(tensor, array), pipeline=pipeline)
-    return Item(array.shape, array=array)
+    if codecs.is_media(tensor.array_pipeline) and array.size and tile_for(tensor, array) is None:
+        pipeline, data = picture(tensor, array)
+        return Item(array.shape, data=data, pipeline=pipeline)
+    return Item(array.shape, array=array)  # raw where there is nothing to draw [media.empty]
 
 
-def picture(tensor: Declared, array: np.ndarray) -> bytes:
-    """An array (or one tile of it) as a file of the tensor's format, decoded again and held to the fidelity [fidelity.verify]."""
+def picture(tensor: Declared, array: np.ndarray) -> tuple[Pipeline, bytes]:
+    """An array (or a tile of it) as a file of the tensor's format, decoded again and judged [fidelity.verify].
+
+    The pipeline to record has parameters, which says that the file was made here [fidelity.encoded].
+    """
     step = tensor.array_pipeline[0]
     if tensor.fidelity.exact and not codecs.media_exact(step.name, dict(step.params), tensor.dtype, array.shape):
         detail = f"{step.name} cannot keep a {tensor.dtype} array of shape {array.shape} bit for bit"
         raise error("E_FIDELITY", "fidelity.exact", detail)
-    data = codecs.encode_media(step.name, dict(step.params), array)
+    pipeline, data = codecs.encode_item(tensor.array_pipeline, array)
     try:
         back = codecs.decode_media(step.name, dict(step.params), data, tensor.dtype, array.shape)
     except LakebedError as cause:
         detail = f"{step.name} cannot give back a {tensor.dtype} array of shape {array.shape}: {cause.detail}"
         raise error("E_FIDELITY", "fidelity.exact", detail) from cause
     fidelity.check(array, back, tensor.fidelity, what="the picture")
-    return data
+    return pipeline, data
 
 
 def tile_for(tensor: Declared, array: np.ndarray) -> tuple[int, ...] | None:
