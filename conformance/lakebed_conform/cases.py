@@ -1,4 +1,4 @@
-"""Cases on disk: one folder each, with case.json, dataset/, raw expected values and, for an invalid one, repair.json."""
+"""Cases on disk: a folder each, with case.json, dataset/, raw expected values and, when invalid, repair.json."""
 
 from __future__ import annotations
 

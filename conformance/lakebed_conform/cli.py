@@ -1,4 +1,4 @@
-"""The command line. Exit 0 as expected, 1 failures or a stale baseline, 2 the suite's own trouble, 3 nothing executed."""
+"""The command line. Exit 0 as expected, 1 failures or a stale baseline, 2 the suite's trouble, 3 nothing executed."""
 
 from __future__ import annotations
 

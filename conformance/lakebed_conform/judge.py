@@ -1,4 +1,4 @@
-"""Was the answer right? One function per op; expected values are raw bytes, compared to the bit unless a rule says else."""
+"""Was the answer right? One function per op; expected values are raw bytes, compared to the bit unless told else."""
 
 from __future__ import annotations
 
@@ -111,7 +111,9 @@ def differs(got: Any, want: Any, place: str = "/") -> str | None:
     if isinstance(want, list):
         if len(got) != len(want):
             return f"{place}: {len(got)} entries for {len(want)}"
-        return next((p for i, (g, w) in enumerate(zip(got, want, strict=True)) if (p := differs(g, w, f"{place}{i}/"))), None)
+        return next(
+            (p for i, (g, w) in enumerate(zip(got, want, strict=True)) if (p := differs(g, w, f"{place}{i}/"))), None
+        )
     return None if got == want else f"{place}: {json.dumps(got)[:60]} for {json.dumps(want)[:60]}"
 
 
@@ -234,7 +236,9 @@ def tensor_values(case: Case, want: dict[str, Any], samples: Samples) -> Verdict
     for name in ("dtype", "sequence", "shapes"):
         expected = want.get(name, False)
         if reply[name] != expected:
-            return Verdict(False, f"{name} differ" + _first_difference(reply[name], expected), _cut(expected), _cut(reply[name]))
+            return Verdict(
+                False, f"{name} differ" + _first_difference(reply[name], expected), _cut(expected), _cut(reply[name])
+            )
     if "raw" not in want:
         return GOOD
     items = [i for v in samples.values if v is not None for i in (v if isinstance(v, list) else [v])]

@@ -144,7 +144,9 @@ def _long(value: Any, width: int) -> bytes:
         data = value.encode()
         return bytes([{1: 0xD9, 2: 0xDA, 4: 0xDB}[width]]) + len(data).to_bytes(width, "big") + data
     if isinstance(value, list):
-        return bytes([{2: 0xDC, 4: 0xDD}[width]]) + len(value).to_bytes(width, "big") + b"".join(map(messagepack, value))
+        return (
+            bytes([{2: 0xDC, 4: 0xDD}[width]]) + len(value).to_bytes(width, "big") + b"".join(map(messagepack, value))
+        )
     pairs = value.pairs if isinstance(value, Pairs) else tuple(value.items())
     body = b"".join(messagepack(k) + messagepack(v) for k, v in pairs)
     return bytes([{2: 0xDE, 4: 0xDF}[width]]) + len(pairs).to_bytes(width, "big") + body
@@ -188,16 +190,12 @@ def lz4_literals(data: bytes) -> bytes:
 def zlib_stored(data: bytes) -> bytes:
     """A zlib stream (RFC 1950) of stored blocks."""
     blocks = [data[i : i + 65535] for i in range(0, len(data), 65535)] or [b""]
-    body = b"".join(
-        u8(i == len(blocks) - 1) + u16(len(b)) + u16(len(b) ^ 0xFFFF) + b for i, b in enumerate(blocks)
-    )
+    body = b"".join(u8(i == len(blocks) - 1) + u16(len(b)) + u16(len(b) ^ 0xFFFF) + b for i, b in enumerate(blocks))
     return b"\x78\x01" + body + zlib.adler32(data).to_bytes(4, "big")
 
 
 def zstd_raw(data: bytes) -> bytes:
     """One Zstandard frame: single segment, 8-byte content size, raw blocks, no checksum."""
     blocks = [data[i : i + 65536] for i in range(0, len(data), 65536)] or [b""]
-    body = b"".join(
-        (((len(b) << 3) | (i == len(blocks) - 1)).to_bytes(3, "little")) + b for i, b in enumerate(blocks)
-    )
+    body = b"".join((((len(b) << 3) | (i == len(blocks) - 1)).to_bytes(3, "little")) + b for i, b in enumerate(blocks))
     return b"\x28\xb5\x2f\xfd\xe0" + u64(len(data)) + body

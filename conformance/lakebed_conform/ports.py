@@ -68,6 +68,8 @@ def find_port(text: str) -> PortSpec:
         return _from_file(path)
     if (path / "port.json").is_file():
         return _from_file(path / "port.json")
+    if text == "own":
+        return PortSpec(text, (sys.executable, "-m", "lakebed_conform.ownport"))
     if text.startswith("null:"):
         return PortSpec(text, (sys.executable, "-m", "lakebed_conform.nullports", text[5:]))
     folder = ports_folder()
@@ -159,7 +161,9 @@ class Port:
     def _over(self, request: dict, status: str, detail: str, begun: float, memory: int | None) -> Exchange:
         reply = json.loads(detail) if status == "ok" else None
         stderr = bytes(self._err).decode(errors="replace")
-        return Exchange(request, status, reply, "" if status == "ok" else detail, time.monotonic() - begun, memory, stderr)
+        return Exchange(
+            request, status, reply, "" if status == "ok" else detail, time.monotonic() - begun, memory, stderr
+        )
 
     def _start(self) -> str | None:
         self.close()

@@ -54,9 +54,21 @@ class Outcome:
             return 1
         return 0 if any(r.executed for r in self.results) else 3
 
+    @property
+    def verdict(self) -> str:
+        """Conformant needs every applicable MUST executed and passed, nothing listed, no case left out of the run."""
+        if not any(r.executed for r in self.results):
+            return "nothing was executed"
+        if self.stale or not vector(self.results)["complete"]:
+            return "not conformant"
+        if self.header.get("partial"):
+            return "all passed, but only some cases were run"
+        return "conformant " + " and ".join((self.header.get("hello") or {}).get("roles", []))
+
 
 def vector(results: list[Result]) -> dict[str, Any]:
     """The headline: never one percentage."""
+
     def level(name: str) -> dict[str, int]:
         rows = [r for r in results if r.level == name]
         applicable = [r for r in rows if r.status != "skip"]
@@ -75,7 +87,7 @@ def vector(results: list[Result]) -> dict[str, Any]:
         "safety": {"refused": sum(bool(r.safe) for r in judged), "of": len(judged)},
         "worst_slack": worst and {"rule": worst["rule"], "ratio": worst["ratio"]},
         "statuses": {s: counts[s] for s in STATUSES if counts[s]},
-        "conformant": must["applicable"] > 0 and must["applicable"] == must["executed"] == must["passed"],
+        "complete": must["applicable"] > 0 and must["applicable"] == must["executed"] == must["passed"],
     }  # fmt: skip
 
 

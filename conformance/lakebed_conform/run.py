@@ -41,6 +41,7 @@ def run(
         "suite": __version__, "format": format, "port": spec.name, "command": list(spec.command),
         "hello": hello.reply, "hello_status": hello.status, "hello_detail": hello.detail,
         "host": f"{platform.system()} {platform.machine()}", "cases": len(tasks),
+        "partial": len(tasks) < sum(len(c.roles) for c in every),
     }  # fmt: skip
     return Outcome(header, done, stale(known or {}, {(c.id, r) for c in every for r in c.roles}))
 
@@ -80,7 +81,9 @@ def _unable(task: Task, hello: Exchange) -> Result:
 
 
 def _result(case: Case, role: str, **fields: Any) -> Result:
-    return Result(case.id, role, level=case.level, kind=case.kind, clauses=case.clauses, features=case.features, **fields)
+    return Result(
+        case.id, role, level=case.level, kind=case.kind, clauses=case.clauses, features=case.features, **fields
+    )
 
 
 def not_applicable(hello: dict[str, Any], format: str, case: Case, role: str) -> str | None:

@@ -77,7 +77,9 @@ def _pointwise(a: np.ndarray, b: np.ndarray, places: np.ndarray, measure: str, b
         allowed = limit * abs(y) if measure == "max_rel_error" else limit
         if abs(x - y) > allowed:
             at = int(places[i])
-            return f"element {at} is {a[at]} for {b[at]}: past {measure} {bound}", Slack(measure, float(used[i]), bound, at)
+            return f"element {at} is {a[at]} for {b[at]}: past {measure} {bound}", Slack(
+                measure, float(used[i]), bound, at
+            )
     worst = int(np.argmax(used))
     return None, Slack(measure, float(used[worst]), bound, int(places[worst]))
 
@@ -112,7 +114,9 @@ def decoder_class(got: np.ndarray, want: np.ndarray, rule: str) -> str | None:
     mse = float(np.mean((a - b) ** 2)) if a.size else 0.0
     found = float("inf") if mse == 0 else 10 * np.log10(255.0**2 / mse)
     if rule == "A":
-        return _first(("max", apart.max(initial=0), 4.0), ("mean", apart.mean() if a.size else 0, 0.5), ("PSNR", -found, -50.0))
+        return _first(
+            ("max", apart.max(initial=0), 4.0), ("mean", apart.mean() if a.size else 0, 0.5), ("PSNR", -found, -50.0)
+        )
     return _tolerant(a, b, found)
 
 

@@ -41,6 +41,7 @@ def case(
     origin: str = "hand",
 ) -> Callable[[Callable[[Book], None]], Callable[[Book], None]]:  # fmt: skip
     """Register a case. The function's docstring: a title line, a blank line, then the effect in the field."""
+
     def register(lay: Callable[[Book], None]) -> Callable[[Book], None]:
         if (format, id) in _ENTRIES:
             raise SuiteError(f"case {id} is registered twice")
@@ -100,12 +101,16 @@ class Book:
             self.ask("inspect", {"json": self._file("want.metadata.json", metadata_of(commit))}, **at)
         for name, values in tensors.items():
             tensor = commit["tensors"][name]
-            want = self.want(f"want.{name.replace('/', '.')}.raw", values, tensor["dtype"], tensor.get("sequence", False))
+            want = self.want(
+                f"want.{name.replace('/', '.')}.raw", values, tensor["dtype"], tensor.get("sequence", False)
+            )
             self.ask("read", want if rule == "exact" else want | {"rule": rule}, tensor=name, **at)
         if checker:
             self.ask("check", {})
 
-    def part(self, tensor: str, values: list[Value], *, dtype: str, sequence: bool = False, rule: Any = None, **which: Any) -> None:
+    def part(
+        self, tensor: str, values: list[Value], *, dtype: str, sequence: bool = False, rule: Any = None, **which: Any
+    ) -> None:
         """Read some samples: ``first`` and ``count``, or ``list``, as strings; after :meth:`reads`."""
         want = self.want(f"want.{len(self.asks)}.raw", values, dtype, sequence)
         self.ask("read", want | ({"rule": rule} if rule else {}), tensor=tensor, **which)
@@ -171,7 +176,13 @@ class Book:
         self.ask("write", None, error=code, also=also, script="script.json")
 
     def ask(
-        self, op: str, want: dict[str, Any] | None, *, error: str | None = None, also: tuple[str, ...] = (), **with_: Any
+        self,
+        op: str,
+        want: dict[str, Any] | None,
+        *,
+        error: str | None = None,
+        also: tuple[str, ...] = (),
+        **with_: Any,
     ) -> None:
         """One request as the protocol has it, and its expected answer."""
         said: dict[str, Any] = {"op": op}
@@ -184,7 +195,9 @@ class Book:
         """Expected samples: shapes in JSON, all bytes in one raw file."""
         present = [v for v in values if v is not None]
         items = [i for v in present for i in v] if sequence else present
-        shapes = [None if v is None else [list(np.shape(i)) for i in v] if sequence else list(np.shape(v)) for v in values]
+        shapes = [
+            None if v is None else [list(np.shape(i)) for i in v] if sequence else list(np.shape(v)) for v in values
+        ]
         said = {"dtype": dtype, "shapes": shapes, "raw": self._file(name, b"".join(raw(np.asarray(i)) for i in items))}
         return said | ({"sequence": True} if sequence else {})
 
@@ -250,6 +263,7 @@ class Book:
 
 def metadata_of(commit: dict[str, Any]) -> dict[str, Any]:
     """What ``inspect`` must write, from a commit document: defaults filled in, tables left out."""
+
     def tensor(t: dict[str, Any]) -> dict[str, Any]:
         defaults = {"sequence": False, "fidelity": "exact", "attributes": {}}
         return {k: t.get(k, defaults.get(k)) for k in ("htype", "dtype", "shape", "sequence", "fidelity", "attributes")}

@@ -108,6 +108,7 @@ def _(b: Book) -> None:
 
     Two parsers take two values: one port returns rows that the other does not have.
     """
+
     def twice(pairs: list) -> list:
         at = next(i for i, (k, _) in enumerate(pairs) if k == "samples")
         return [*pairs[: at + 1], ("samples", 4), *pairs[at + 1 :]]
@@ -167,6 +168,7 @@ def _(b: Book) -> None:
 
     A reader that sizes a table before it looks at the bytes left is killed by a file of 200 bytes.
     """
+
     def bomb(data: bytes) -> bytes:
         return b"\xdf\xff\xff\xff\xff" + data[1:]
 

@@ -35,6 +35,8 @@ def _(b: Book) -> None:
     """
     script = [
         s.create(),
-        s.tensor("m", dtype="uint8", shape=[None, None], htype="segment_mask", codecs=[[{"name": "jpeg", "quality": 95}]]),
+        s.tensor(
+            "m", dtype="uint8", shape=[None, None], htype="segment_mask", codecs=[[{"name": "jpeg", "quality": 95}]]
+        ),
     ]
     b.write_refused(script, "E_FIDELITY_LABEL")

@@ -70,6 +70,7 @@ def instant(text: Any) -> datetime | None:
 
 def commit(members: dict[str, Any], branch: str, number: int) -> Commit:
     """The commit of ``members`` that lies at ``branch``/``number`` [commit]."""
+
     def rule(holds: bool, name: str) -> None:
         need(holds, "E_COMMIT_FIELD", f"commit.{name}", f"{name} is {_short(members.get(name, 'absent'))}")
 
@@ -135,6 +136,7 @@ def _tensor_names(names: list[str]) -> None:
 
 def tensor(name: str, value: Any, length: int) -> Tensor:
     """One tensor of a commit [tensor]."""
+
     def rule(holds: bool, member: str) -> None:
         found = value.get(member, "absent") if isinstance(value, dict) else value
         need(holds, "E_TENSOR_FIELD", f"tensor.{member}", f"{name}: {member} is {_short(found)}")
@@ -202,7 +204,12 @@ def tables(value: dict[str, Any]) -> tuple[tuple[Row, ...], tuple[str, ...]]:
 
 def _table(value: Any, columns: tuple[str, ...], array: str) -> dict[str, list[Any]]:
     closed = isinstance(value, dict) and set(value) == set(columns)
-    need(closed, "E_TABLE_COLUMNS", "json.columns_closed", f"columns are {_short(sorted(value) if isinstance(value, dict) else value)}")
+    need(
+        closed,
+        "E_TABLE_COLUMNS",
+        "json.columns_closed",
+        f"columns are {_short(sorted(value) if isinstance(value, dict) else value)}",
+    )
     need(isinstance(value[array], list), "E_TABLE_COLUMNS", "json.column", f"{array} is not an array")
     n = len(value[array])
     read: dict[str, list[Any]] = {}

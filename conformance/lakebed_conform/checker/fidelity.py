@@ -16,7 +16,7 @@ LABELS = frozenset({
 
 
 def encoded_with_loss(codec: dict[str, Any]) -> bool:
-    """Did encoding an array with ``codec`` and these parameters lose anything? A media codec without is a given file."""
+    """Did encoding an array with ``codec`` lose anything? A media codec without parameters is a given file."""
     if codec["name"] == "webp":
         return len(codec) > 1 and codec.get("lossless") is not True
     return codec["name"] == "quantize" or (codec["name"] == "jpeg" and len(codec) > 1)

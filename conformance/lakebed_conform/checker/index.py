@@ -194,9 +194,7 @@ def _stored(index: Index, payload: int) -> None:
         column = Column("stored", index.members["stored"], n)
         need(column.total() <= MOST, "E_INDEX_LIMIT", "column.values", "stored sums past 2^53-1")
         stored = Lengths.even(n, column.const, column.const) if column.const is not None else Lengths.of(column.array)
-        good = not any(raw) or all(
-            stored.at(u) == lengths.at(u) for u in range(n) if raw[index.codec.at(u)]
-        )
+        good = not any(raw) or all(stored.at(u) == lengths.at(u) for u in range(n) if raw[index.codec.at(u)])
         need(good, "E_INDEX_STORED", "chunk.index.stored_raw", "a raw unit is not as long as it decodes")
     else:
         used = [index.codec.const] if index.codec.const is not None and n else set(index.codec.array.tolist())
@@ -290,6 +288,6 @@ def _canonical_codecs(index: Index) -> tuple[list[Any], Any]:
 
 
 def _ordered(codec: dict[str, Any]) -> dict[str, Any]:
-    """``name``, the known parameters in the order of their chapter, then the others as they stand [codec.params.order]."""
+    """``name``, known parameters in their chapter's order, then the others as they stand [codec.params.order]."""
     known = [p for p in PARAMS.get(codec["name"], ()) if p in codec]
     return {"name": codec["name"]} | {p: codec[p] for p in known} | codec

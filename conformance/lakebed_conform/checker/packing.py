@@ -17,7 +17,9 @@ class _Cursor:
 
     def take(self, n: int) -> bytes:
         if n > len(self.data) - self.at:
-            raise Broken("E_INDEX_SYNTAX", "index.counts", f"{n} bytes wanted, {len(self.data) - self.at} left", self.at)
+            raise Broken(
+                "E_INDEX_SYNTAX", "index.counts", f"{n} bytes wanted, {len(self.data) - self.at} left", self.at
+            )
         self.at += n
         return self.data[self.at - n : self.at]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import bisect
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,18 +31,26 @@ class Samples:
     values: list[Item | None | list[Item]]
 
 
-def read_tensor(tensor: Tensor, rows: tuple[Row, ...], opened: Callable[[tuple[str, int, int]], Chunk]) -> Samples:
-    """All samples of ``tensor``, whose slices (manifests' first) are ``rows``."""
+def read_tensor(
+    tensor: Tensor, rows: tuple[Row, ...], opened: Callable[[tuple[str, int, int]], Chunk],
+    which: Sequence[int] | None = None,
+) -> Samples:  # fmt: skip
+    """Samples of ``tensor``, whose slices (manifests' first) are ``rows``: all, or those in ``which``, in order."""
+    ends = list(itertools.accumulate(r.count for r in rows))
+    wanted = range(ends[-1] if ends else 0) if which is None else which
     values: list[Any] = []
-    for row in rows:
+    caches: dict[int, dict[int, bytes]] = {}
+    for sample in wanted:
+        at = bisect.bisect_right(ends, sample)
+        row = rows[at]
         if row.chunk is None:
-            values += [None] * row.count
+            values.append(None)
             continue
         chunk = opened(row.chunk)
-        against_tensor(chunk, tensor, row)
-        cache: dict[int, bytes] = {}
-        for sample in range(row.first, row.first + row.count):
-            values.append(_sample(chunk, sample, tensor.sequence, cache))
+        if at not in caches:
+            against_tensor(chunk, tensor, row)
+        inside = row.first + sample - (ends[at] - row.count)
+        values.append(_sample(chunk, inside, tensor.sequence, caches.setdefault(at, {})))
     return Samples(tensor.dtype, tensor.sequence, values)
 
 

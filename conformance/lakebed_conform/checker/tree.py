@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +48,10 @@ class State:
         self.tree, self.commit = tree, commit
         self._chunks: dict[tuple[str, int, int], Chunk] = {}
 
-    def read(self, name: str) -> Samples:
+    def read(self, name: str, which: Sequence[int] | None = None) -> Samples:
+        """All samples of a tensor, or those in ``which``. Raises Broken."""
         tensor = self.commit.tensors[name]
-        return read_tensor(tensor, self.rows(tensor), self.chunk)
+        return read_tensor(tensor, self.rows(tensor), self.chunk, which)
 
     def rows(self, tensor: c.Tensor) -> tuple[c.Row, ...]:
         """The slices of the manifests in order, then the tensor's own."""

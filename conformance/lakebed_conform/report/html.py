@@ -27,8 +27,8 @@ def html_page(
     head = outcome.header
     title = f"{head['port']} against Lakebed {head['format']}"
     parts = [
-        _summary(outcome, title), _failures(outcome, cases, clauses or {}), _matrix(matrix or []), _slack(outcome.results),
-        _areas(outcome.results), _by("Clauses", "clauses", outcome.results, clauses or {}),
+        _summary(outcome, title), _failures(outcome, cases, clauses or {}), _matrix(matrix or []),
+        _slack(outcome.results), _areas(outcome.results), _by("Clauses", "clauses", outcome.results, clauses or {}),
         _by("Features", "features", outcome.results, {}), _all(outcome.results, cases),
     ]  # fmt: skip
     nav = "".join(f'<a href="#{i}">{t}</a>' for i, t in _SECTIONS)
@@ -46,9 +46,7 @@ _SECTIONS = [("summary", "Summary"), ("failures", "Failures"), ("areas", "Areas"
 def _summary(outcome: Outcome, title: str) -> str:
     v, head = vector(outcome.results), outcome.header
     must, should, safety = v["must"], v["should"], v["safety"]
-    verdict = "conformant" if v["conformant"] and not outcome.stale and not _listed(outcome) else "not conformant"
-    if not any(r.executed for r in outcome.results):
-        verdict = "nothing was executed"
+    verdict = outcome.verdict
     tiles = [_tile("MUST", must["passed"], must["applicable"], f"{must['executed']} executed")]
     if should["cases"]:
         tiles.append(_tile("SHOULD", should["passed"], should["applicable"], f"{should['executed']} executed"))
@@ -65,14 +63,10 @@ def _summary(outcome: Outcome, title: str) -> str:
     return (
         f'<section id="summary"><h1>{escape(title)}</h1><p class="verdict {verdict.split()[0]}">{verdict}</p>'
         f"<p>{escape(' '.join(filter(None, words)))}, suite {escape(head['suite'])}, {escape(head['host'])}. "
-        f"{counts}.</p>{trouble}<div class=\"tiles\">{''.join(tiles)}</div>"
+        f'{counts}.</p>{trouble}<div class="tiles">{"".join(tiles)}</div>'
         + (f'<p class="bad">Stale baseline entries:</p><ul>{stale}</ul>' if stale else "")
-        + f"<p class=\"dim\">Run: <code>{escape(' '.join(head['command']))}</code></p></section>"
+        + f'<p class="dim">Run: <code>{escape(" ".join(head["command"]))}</code></p></section>'
     )
-
-
-def _listed(outcome: Outcome) -> bool:
-    return any(r.status == "xfail" and r.level == "must" for r in outcome.results)
 
 
 def _tile(name: str, good: int, of: int, more: str) -> str:
@@ -98,9 +92,9 @@ def _failure(r: Result, case: Case | None, clauses: dict[str, Clause]) -> str:
     again = f"lakebed-conform case {r.case} --port …"
     return (
         f'<article class="{r.status}" id="{escape(r.case)}-{r.role}"><h3><span class="status">{WORDS[r.status]}</span> '
-        f"{escape(r.case)} <small>{r.role}, {r.level}</small></h3>{words}<p class=\"what\">{escape(r.detail)}</p>"
-        f"<dl>{table}</dl>{_bytes(case)}<div class=\"clauses\">{said}</div><p class=\"dim\"><code>{escape(again)}</code></p>"
-        f"</article>"
+        f'{escape(r.case)} <small>{r.role}, {r.level}</small></h3>{words}<p class="what">{escape(r.detail)}</p>'
+        f'<dl>{table}</dl>{_bytes(case)}<div class="clauses">{said}</div>'
+        f'<p class="dim"><code>{escape(again)}</code></p></article>'
     )
 
 
@@ -125,7 +119,7 @@ def _bytes(case: Case | None) -> str:
         pad = "   " * (16 - len(digits))
         lines.append(f'<span class="dim">{at:6d}</span>  {left}{pad}  {right}')
     name = f"{escape(case.fault['object'])}, {escape(case.fault['field'])} at byte {offset}"
-    return f'<figure><figcaption>{name}</figcaption><pre>{chr(10).join(lines)}</pre></figure>'
+    return f"<figure><figcaption>{name}</figcaption><pre>{chr(10).join(lines)}</pre></figure>"
 
 
 def _matrix(matrix: list[dict[str, str]]) -> str:
@@ -139,7 +133,8 @@ def _matrix(matrix: list[dict[str, str]]) -> str:
         row = "".join(_cell(cells.get(r)) for r in readers)
         rows += f"<tr><th>{escape(writer)}</th>{row}</tr>"
     head = "".join(f"<th>{escape(r)}</th>" for r in readers)
-    return f'<section id="matrix"><h2>Who reads whom</h2><table><tr><th>wrote \\ read</th>{head}</tr>{rows}</table></section>'
+    table = f"<table><tr><th>wrote \\ read</th>{head}</tr>{rows}</table>"
+    return f'<section id="matrix"><h2>Who reads whom</h2>{table}</section>'
 
 
 def _cell(cell: dict[str, str] | None) -> str:
@@ -161,7 +156,8 @@ def _slack(results: list[Result]) -> str:
     for n, (rule, dots) in enumerate(sorted(rules.items())):
         y = 30 + 44 * n
         marks = "".join(
-            f'<circle cx="{140 + 480 * x:.1f}" cy="{y}" r="5"><title>{escape(c)}: {x:.4f}</title></circle>' for x, c in dots
+            f'<circle cx="{140 + 480 * x:.1f}" cy="{y}" r="5"><title>{escape(c)}: {x:.4f}</title></circle>'
+            for x, c in dots
         )
         rows.append(f'<text x="0" y="{y + 4}">{escape(rule)}</text><line x1="140" x2="620" y1="{y}" y2="{y}"/>{marks}')
     high = 30 + 44 * len(rules)
@@ -213,4 +209,6 @@ def _all(results: list[Result], cases: dict[str, Case]) -> str:
             f"<td><b>{escape(r.case)}</b><br>{escape(title)}</td><td>{r.role}</td><td>{r.seconds * 1000:.0f} ms</td>"
             f"<td>{memory}</td><td>{escape(r.detail[:160])}</td></tr>"
         )
-    return f'<section id="cases"><h2>Cases <small>{len(results)}</small></h2><table class="all">{rows}</table></section>'
+    return (
+        f'<section id="cases"><h2>Cases <small>{len(results)}</small></h2><table class="all">{rows}</table></section>'
+    )

@@ -40,8 +40,8 @@ def badge(outcome: Outcome) -> str:
     """The JSON of a badge endpoint: a vector in words, never one percentage."""
     v = vector(outcome.results)
     must = v["must"]
-    if v["conformant"] and not outcome.stale:
-        message, colour = f"{outcome.header['format']} conformant", "brightgreen"
+    if outcome.verdict.startswith("conformant"):
+        message, colour = f"{outcome.header['format']} {outcome.verdict}", "brightgreen"
     else:
         message = f"{outcome.header['format']} MUST {must['passed']}/{must['applicable']}"
         colour = "orange" if must["passed"] else "red"

@@ -3,15 +3,26 @@
 import json
 import sys
 
-HELLO = {"protocol": 1, "name": "mylib", "version": "0", "language": "python", "formats": ["1.0"], "roles": ["reader"],
-         "features": []}
+HELLO = {
+    "protocol": 1,
+    "name": "mylib",
+    "version": "0",
+    "language": "python",
+    "formats": ["1.0"],
+    "roles": ["reader"],
+    "features": [],
+}
 
 
 def read(q):
     import mylib  # your implementation
 
     tensor = mylib.open(q["root"])[q["tensor"]]
-    rows = [int(i) for i in q["list"]] if "list" in q else range(int(q.get("first", 0)), len(tensor))[: int(q.get("count", 1 << 53))]
+    rows = (
+        [int(i) for i in q["list"]]
+        if "list" in q
+        else range(int(q.get("first", 0)), len(tensor))[: int(q.get("count", 1 << 53))]
+    )
     arrays = [tensor[i] for i in rows]
     with open(q["out"], "wb") as out:
         out.writelines(a.tobytes() for a in arrays if a is not None)
