@@ -19,6 +19,7 @@ from .files import EncodedFile
 from .model import TensorState
 from .slices import NULL, ChunkRef, Runs, SliceTable, join, missing, runs
 from .stores.store import Store
+from .threads import default_threads, spread
 from .writer import ChunkWriter, UnitRule, array_bytes, item_size
 
 QUEUE = 4096  # plain numbers that wait to be written together
@@ -140,7 +141,9 @@ class TensorDraft:
         if self._is_ragged(values):
             self._write_ragged(values)
             return len(values)
-        prepared = [prepare(self.declared, value) for value in values]
+        pictures = codecs.is_media(self.declared.array_pipeline) and len(values) > 1
+        side_by_side = spread(default_threads() if pictures else 1, "encode")  # decoding and encoding let go of the lock
+        prepared = list(side_by_side(lambda value: prepare(self.declared, value), values))
         for sample in prepared:
             self.append(sample)
         return len(prepared)

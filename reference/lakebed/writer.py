@@ -5,10 +5,11 @@ Memory stays bounded by one unit and by the index. The name is the SHA-256 of al
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,17 +17,19 @@ import numpy as np
 from . import codecs, columns
 from .codecs import RAW, Pipeline
 from .columns import Column
-from .format.chunk import HEAD, HEAD_SIZE, encode_tail
+from .format.chunk import HEAD, encode_tail
 from .geometry import CRC_SPAN
 from .model import ChunkIndex
 from .names import chunk_key
 from .slices import ChunkRef
 from .stores.store import Store
+from .threads import default_threads, spread
 
 UNIT_BYTES = 65536
 UNIT_ITEMS = 65536
 CHUNK_BYTES = 256 << 20
 INDEX_BYTES = 1 << 20
+HASH_SPAN = 4 << 20
 MAX_CHUNK_SAMPLES = 1 << 26
 
 
@@ -65,6 +68,7 @@ class ChunkWriter:
         pipeline: Pipeline,
         rule: UnitRule,
         tile: tuple[int, ...] | None = None,
+        fixed_axes: Sequence[bool] = (),
     ) -> None:
         self.tensor, self.row, self.dtype, self.itemsize, self.rank = tensor, row, dtype, itemsize, rank
         self.sequence, self.pipeline, self.rule, self.tile = sequence, pipeline, rule, tile
@@ -84,25 +88,34 @@ class ChunkWriter:
         self._pending: list[bytes] = []
         self._pending_items = 0
         self._pending_bytes = 0
+        self._items = 0
+        self._most = 0  # items of one sample
+        self._longest = [0 if fixed else 1 for fixed in fixed_axes] if fixed_axes else [1] * rank
 
     # --- samples --------------------------------------------------------------------------------------------------
 
     def add_samples(self, count: int, items: int = 1) -> None:
         """``count`` samples of ``items`` items each are there; -1: missing."""
         self.samples += count
+        self._most = max(self._most, items)
         if self._counts and self._counts[-1][1] == items:
             count += self._counts.pop()[0]
         self._counts.append((count, items))
 
     @property
     def full(self) -> bool:
-        """Whether the next sample belongs into another chunk [write.chunk]."""
-        index = 9 * len(self._stored) + sum(len(s) * self.rank * 2 for s in self._shapes if isinstance(s, np.ndarray))
-        ragged = len(self._shapes) * self.rank * 2 + 2 * len(self._counts)
+        """Whether the next sample belongs into another chunk [write.chunk].
+
+        Axes and sequence lengths are counted as if they differed from item to item: the next item may make it so.
+        """
+        index = 12 * len(self._stored) + self._items * sum(map(_width, self._longest))
+        if self.sequence:
+            index += self.samples * _width(self._most)
         return (
             self.payload + self._pending_bytes >= CHUNK_BYTES
-            or index + ragged >= INDEX_BYTES
+            or index >= INDEX_BYTES
             or self.samples >= MAX_CHUNK_SAMPLES // 2
+            or self._items >= MAX_CHUNK_SAMPLES // 2
         )
 
     # --- items of array units -------------------------------------------------------------------------------------
@@ -116,35 +129,42 @@ class ChunkWriter:
         done = 0
         if not self._pending_items and not self.pipeline and size:
             done = self._raw_run(data, count, size)
+        whole: list[tuple[memoryview, int]] = []
         while done < count:
             room = self._room(size)
             n = min(room, count - done)
             part = data[done * size : (done + n) * size]
             if n == room and not self._pending_items:
-                self._emit(part, n)
+                whole.append((part, n))
             else:
+                self._emit_all(whole)
                 self._hold(part, n)
                 if n == room:
                     self._flush_unit()
             done += n
+        self._emit_all(whole)
 
     def add_ragged(self, data: memoryview, shapes: np.ndarray) -> None:
         """Items of several shapes, back to back in ``data``; ``shapes`` is int64 (n, rank)."""
         sizes = shapes.prod(axis=1) * self.itemsize if self.rank else np.full(len(shapes), self.itemsize)
         ends = columns.prefix(sizes)
         self._shapes.append(shapes)
+        self._note(len(shapes), shapes.max(axis=0).tolist())
         start, count = 0, len(shapes)
+        whole: list[tuple[memoryview, int]] = []
         while start < count:
-            stop = start + self._fitting(ends, start)
+            needed = self._complete(ends, start)
+            stop = min(start + needed, count)
             part = data[int(ends[start]) : int(ends[stop])]
-            complete = stop - start == self._complete(ends, start)
-            if complete and not self._pending_items:
-                self._emit(part, stop - start)
+            if stop - start == needed and not self._pending_items:
+                whole.append((part, stop - start))
             else:
+                self._emit_all(whole)
                 self._hold(part, stop - start)
-                if complete:
+                if stop - start == needed:
                     self._flush_unit()
             start = stop
+        self._emit_all(whole)
 
     def _complete(self, ends: np.ndarray, start: int) -> int:
         """Items from ``start`` on that complete the unit; more than there are when it stays open."""
@@ -153,9 +173,6 @@ class ChunkWriter:
         goal = int(ends[start]) + self.rule.bytes - self._pending_bytes
         by_bytes = int(np.searchsorted(ends, goal, "left")) - start
         return min(max(1, by_bytes), UNIT_ITEMS - self._pending_items)
-
-    def _fitting(self, ends: np.ndarray, start: int) -> int:
-        return min(self._complete(ends, start), len(ends) - 1 - start)
 
     def _room(self, size: int) -> int:
         """Items of ``size`` bytes until the unit is complete."""
@@ -173,13 +190,13 @@ class ChunkWriter:
             return 0
         span = room * size
         codec = self._codec_of(RAW)
-        for start in range(0, units * span, span):
-            part = data[start : start + span]
-            self._crc.extend(zlib.crc32(part[i : i + CRC_SPAN]) for i in range(0, span, CRC_SPAN))
+        with self._hashed(data[: units * span]):
+            for start in range(0, units * span, span):
+                part = data[start : start + span]
+                self._crc.extend(zlib.crc32(part[i : i + CRC_SPAN]) for i in range(0, span, CRC_SPAN))
         self._unit_items += [room] * units
         self._codec += [codec] * units
         self._stored += [span] * units
-        self._write(data[: units * span])
         return units * room
 
     def _hold(self, part: memoryview, items: int) -> None:
@@ -197,6 +214,19 @@ class ChunkWriter:
         """One unit, stored raw when encoding does not make it smaller [write.unit.raw]."""
         pipeline, data = codecs.encode_unit(self.pipeline, raw) if self.pipeline else (RAW, raw)
         self._unit(data, items, pipeline)
+
+    def _emit_all(self, parts: list[tuple[memoryview, int]]) -> None:
+        """Complete units in their order, encoded side by side; ``parts`` is emptied."""
+        if not self.pipeline:
+            for raw, items in parts:
+                self._unit(raw, items, RAW)
+        else:
+            encode = spread(default_threads(), "encode") if len(parts) > 1 else map
+            for group in _by_bytes(parts):
+                made = encode(lambda part: codecs.encode_unit(self.pipeline, part[0]), group)
+                for (_, items), (pipeline, data) in zip(group, made, strict=True):
+                    self._unit(data, items, pipeline)
+        parts.clear()
 
     # --- items that are units of their own ------------------------------------------------------------------------
 
@@ -223,7 +253,12 @@ class ChunkWriter:
         for data, pipeline in units:
             self._unit(data, 1, pipeline)
 
+    def _note(self, count: int, largest: Sequence[int]) -> None:
+        self._items += count
+        self._longest = [side and max(side, new) for side, new in zip(self._longest, largest, strict=True)]
+
     def _add_shape(self, count: int, shape: tuple[int, ...]) -> None:
+        self._note(count, shape)
         last = self._shapes[-1] if self._shapes else None
         if isinstance(last, tuple) and last[1] == shape:
             self._shapes[-1] = (last[0] + count, shape)
@@ -237,17 +272,28 @@ class ChunkWriter:
         self._stored.append(len(view))
         if len(view) <= CRC_SPAN:
             self._crc.append(zlib.crc32(view))
+            self._hash.update(view)
+            self._spool.write(view)
+            self.payload += len(view)
         else:
-            self._crc.extend(zlib.crc32(view[i : i + CRC_SPAN]) for i in range(0, len(view), CRC_SPAN))
-        self._write(view)
+            with self._hashed(view):
+                self._crc.extend(zlib.crc32(view[i : i + CRC_SPAN]) for i in range(0, len(view), CRC_SPAN))
 
     def _codec_of(self, pipeline: Pipeline) -> int:
         return self._pipelines.setdefault(pipeline, len(self._pipelines))
 
-    def _write(self, data: memoryview | bytes) -> None:
-        self._hash.update(data)
+    @contextlib.contextmanager
+    def _hashed(self, data: memoryview) -> Iterator[None]:
+        """``data`` is hashed in a second thread while the caller does its checksums, then written."""
+        beside = spread(2 if len(data) > CRC_SPAN else 1, "hash")(self._digest, [data])
+        yield
         self._spool.write(data)
         self.payload += len(data)
+        next(iter(beside))
+
+    def _digest(self, data: memoryview) -> None:
+        for start in range(0, len(data), HASH_SPAN):
+            self._hash.update(data[start : start + HASH_SPAN])
 
     # --- the end --------------------------------------------------------------------------------------------------
 
@@ -263,6 +309,11 @@ class ChunkWriter:
 
     def discard(self) -> None:
         self._spool.discard()
+
+    @property
+    def whole(self) -> bool:
+        """Whether every item that was added has its sample: not so after an error in between."""
+        return self._items == sum(count * max(0, items) for count, items in self._counts)
 
     def index(self) -> ChunkIndex:
         """The canonical index of what was added [index.canonical]."""
@@ -302,6 +353,23 @@ class ChunkWriter:
         ]
         table = np.concatenate(rows)
         return tuple(columns.column(table[:, axis]) for axis in range(self.rank))
+
+
+def _width(largest: int) -> int:
+    """Bytes of a column's entry; 0 for an axis that is fixed."""
+    return next(width for width in (0, *columns.WIDTHS) if largest < 1 << (8 * width))
+
+
+def _by_bytes(parts: list[tuple[memoryview, int]], limit: int = 64 << 20) -> Iterator[list[tuple[memoryview, int]]]:
+    """Groups of about ``limit`` bytes, so that what is encoded ahead stays bounded."""
+    start, size = 0, 0
+    for i, (raw, _) in enumerate(parts):
+        size += len(raw)
+        if size >= limit:
+            yield parts[start : i + 1]
+            start, size = i + 1, 0
+    if start < len(parts):
+        yield parts[start:]
 
 
 def _unit_column(items: list[int]) -> Column:
