@@ -1,4 +1,4 @@
-"""Floor 7. Collecting garbage in two passes, and expiring old commits so that there is some [algo.collect].
+"""Floor 7. Collecting garbage in two passes, and expiring old commits so that there is some [algo.collect.mark].
 
 Writers and collectors do not talk to each other. What keeps them apart is time: a writer commits within half a grace
 period of its first upload or uploads again, and between "nobody names this" and its deletion lies a whole one.

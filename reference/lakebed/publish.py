@@ -1,4 +1,4 @@
-"""Floor 5. Publishing: one exclusive create makes a commit; before it sealing, after it the hint [algo.commit].
+"""Floor 5. Publishing: one exclusive create makes a commit; before it sealing, after it the hint [algo.commit.create].
 
 Chunks are the caller's to write, before; manifests are written here. Nothing is ever skipped because its name exists:
 the object may be torn or about to be swept [algo.commit.upload].
@@ -38,7 +38,7 @@ def publish(
     rebase: bool = True,
     grace: float = GRACE,
 ) -> Loaded:
-    """Commit ``mine`` on top of ``base``; its number, parent, id and time are filled in here [algo.commit].
+    """Commit ``mine`` on top of ``base``; its number, parent, id and time are filled in here [algo.commit.make].
 
     ``base``: the commit ``mine`` was made from: of the same branch; of another for a branch's number 1; None for a
     first commit without parent. ``clock`` and ``started`` (the first upload) in seconds since the epoch. When half of
