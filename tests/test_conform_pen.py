@@ -121,7 +121,8 @@ def test_a_wrong_stream_is_codec_data(stored):
 
 def test_the_closed_messagepack():
     for data, code in [
-        (b"\x81\xa1a\xc0", "E_INDEX_SYNTAX"), (b"\x82\xa1a\x01\xa1a\x01", "E_INDEX_SYNTAX"), (b"\x81\x01\x01", "E_INDEX_SYNTAX"),
+        (b"\x81\xa1a\xc0", "E_INDEX_SYNTAX"), (b"\x82\xa1a\x01\xa1a\x01", "E_INDEX_SYNTAX"),
+        (b"\x81\x01\x01", "E_INDEX_SYNTAX"),
         (b"\x80\x00", "E_INDEX_SYNTAX"), (b"\x90", "E_INDEX_SYNTAX"), (b"\xdf\xff\xff\xff\xff", "E_INDEX_SYNTAX"),
         (b"\x81\xa1a\xd4\x03\x00", "E_INDEX_SYNTAX"), (b"\x81\xa1a" + b"\x91" * 8 + b"\x01", "E_INDEX_SYNTAX"),
         (b"\x81\xa1a\xcf\x00\x20" + bytes(6), "E_INDEX_LIMIT"), (b"\x81\xa1\xff\x01", "E_INDEX_SYNTAX"),
@@ -140,7 +141,8 @@ FAULTS = [
     ("a", "trailer.reserved", b"\1" + bytes(7), "E_CHUNK_RESERVED"), ("a", "tail", b"x", "E_CHUNK_SIZE"),
     ("a", "truncate", -1, "E_TRUNCATED"), ("a", "absent", True, "E_OBJECT_MISSING"),
     ("a", "index.dtype", "int8", "E_CHUNK_TENSOR"), ("a", "index.dtype", "utf8", "E_DTYPE_UNSUPPORTED"),
-    ("a", "index.crc", DROP, "E_INDEX_FIELD"), ("a", "index.unit", 0, "E_INDEX_UNIT"), ("a", "index.codec", 1, "E_INDEX_CODEC"),
+    ("a", "index.crc", DROP, "E_INDEX_FIELD"), ("a", "index.unit", 0, "E_INDEX_UNIT"),
+    ("a", "index.codec", 1, "E_INDEX_CODEC"),
     ("a", "index.missing", 2, "E_INDEX_MISSING"), ("a", "index.tile", [2], "E_INDEX_TILE"),
     ("a", "index.samples", 0, "E_INDEX_LIMIT"), ("a", "index.samples", True, "E_INDEX_FIELD"),
     ("a", "index.stored", 3, "E_INDEX_STORED"), ("a", "index.codecs", [[], []], "E_INDEX_CANONICAL"),
