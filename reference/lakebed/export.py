@@ -16,7 +16,6 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 
@@ -32,13 +31,13 @@ _DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 
 @dataclass(slots=True)
 class Exported:
-    """What an export wrote. ``verbatim`` files are the stored bytes; ``renamed`` are (wanted, given) names."""
+    """What an export wrote. ``verbatim`` files are the stored bytes; ``empty`` rows gave none; ``renamed`` are (wanted, given) names."""
 
     rows: int = 0
     files: int = 0
     verbatim: int = 0
     bytes: int = 0
-    missing: int = 0
+    empty: int = 0
     renamed: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -78,6 +77,7 @@ def export(
         for tensor in chosen:
             place.write(number, wanted, tensor, arrays, more=place.done.files > before)
         place.done.rows += 1
+        place.done.empty += place.done.files == before
         if progress is not None:
             progress(place.done.rows, str(wanted))
     return place.done
@@ -154,7 +154,6 @@ class _Folder:
     def write(self, number: int, wanted: _Wanted, tensor: Tensor, arrays: str, *, more: bool) -> None:
         """One sample of one tensor; ``more``: the row has given another file already, so the name tells the tensor."""
         found = list(_contents(tensor, number, arrays))
-        self.done.missing += not found
         for at, (suffix, data, verbatim) in enumerate(found):
             mark = (f".{tensor.name.replace('/', '.')}" if more else "") + (f".{at}" if tensor.sequence else "")
             self._put(wanted, mark, suffix, data, keep=verbatim and not mark)

@@ -116,7 +116,7 @@ def _mask(pixels: np.ndarray, rule: str | None) -> np.ndarray | None:
 def _change(place: Path, notes: dict[str, Any]) -> Step:
     with open_dataset(place, mode="a") as ds:
         wrong = next(i for i, note in enumerate(notes["pictures"]) if "correct" in note)
-        ds["labels"][wrong] = notes["pictures"][wrong]["correct"]  # type: ignore[index]
+        ds["labels"][wrong] = notes["pictures"][wrong]["correct"]
         for note in notes["pictures"][FIRST:]:
             ds.append(_row(note))
         ds.commit("a label mended, a rose added")
@@ -149,9 +149,10 @@ def _travel(place: Path) -> Step:
 
 
 def _check(ds: Dataset) -> Step:
-    findings = [finding for finding in check(ds.store) if finding.level == "error"]
-    _must(not findings, f"{len(findings)} findings in a dataset that was just written")
-    return Step("check", "Checked every byte", ("no findings",))
+    report = check(ds.store)
+    _must(report.ok, f"{len(report.findings)} findings in a dataset that was just written")
+    counted = f"{report.commits} commits, {report.chunks} chunks, {report.units} units, {report.bytes:,} bytes"
+    return Step("check", "Checked every byte", (f"no findings in {counted}",))
 
 
 def _damage(place: Path, copy: Path) -> Step:
@@ -166,8 +167,8 @@ def _damage(place: Path, copy: Path) -> Step:
     for number in range(len(ds)):
         try:
             ds["images"][number]
-        except FormatError as cause:
-            refused.append((number, cause))
+        except FormatError as problem:
+            refused.append((number, problem))
     _must(len(refused) == 1, f"{len(refused)} pictures were refused, not one")
     number, cause = refused[0]
     facts = (

@@ -48,7 +48,7 @@ class Refused:
 
 @dataclass(slots=True)
 class Imported:
-    """What an import did. ``commit`` is None when there was nothing to commit; ``bytes`` are those of the files taken."""
+    """What an import did. ``commit`` is None when nothing was taken; ``bytes`` are those of the files that were."""
 
     rows: int = 0
     bytes: int = 0
@@ -73,7 +73,7 @@ def import_folder(
     progress: Callable[[int, str], None] | None = None,
     options: Any = None,
 ) -> Imported:
-    """Every picture below ``source`` as a row of the dataset at ``target``, in one commit, in the order of :class:`Walk`.
+    """Every picture below ``source`` as a row of the dataset at ``target``: one commit, in the order of :class:`Walk`.
 
     images, labels, paths  names of the tensors; ``labels`` is made when there are sub-folders
     on_error    "list": refused files are listed in the result; "stop": the first one is raised and nothing is kept
