@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time as clock_module
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -82,6 +83,7 @@ class Dataset:
         self._drafts: dict[str, TensorDraft] = {}
         self._readers: dict[str, Tensor] = {}
         self._changed = commit is None
+        self._unknown_outcome = False
 
     # --- what it is -----------------------------------------------------------------------------------------------
 
@@ -414,16 +416,23 @@ class Dataset:
         E_BRANCH_CLOSED, E_REQUIRES_WRITE, E_COMMIT_UNKNOWN, E_STORE.
         """
         self._must_write()
+        if self._unknown_outcome:
+            detail = "whether the last commit took place is unknown; another now could store its rows twice"
+            raise error("E_COMMIT_UNKNOWN", "algo.unknown", detail, object=self._branch)
         mine = self._state(message, author)
-        loaded = publish.publish(
-            self._store,
-            self._base,
-            mine,
-            clock=self._clock,
-            make_id=self._make_id,
-            upload_again=self._upload_again,
-            started=self._clock() if self._started is None else self._started,
-        )
+        try:
+            loaded = publish.publish(
+                self._store,
+                self._base,
+                mine,
+                clock=self._clock,
+                make_id=self._make_id,
+                upload_again=self._upload_again,
+                started=self._clock() if self._started is None else self._started,
+            )
+        except LakebedError as cause:
+            self._unknown_outcome = cause.code == "E_COMMIT_UNKNOWN"
+            raise
         self._base = loaded
         self._started = None
         self._uploaded = set()
@@ -461,12 +470,14 @@ class Dataset:
         )
 
     def _upload_again(self) -> None:
-        """What waited longer than half the grace period is made young again [algo.commit.grace]."""
+        """What waited longer than half the grace period is written again, byte for byte [algo.commit.grace]."""
         for name in sorted(self._uploaded):
-            data = self._store.get(names.chunk_key(name))
-            if data is None:
-                raise error("E_STORE", "algo.commit.grace", "a chunk was collected before its commit", object=name)
-            self._store.put(names.chunk_key(name), data)
+            key = names.chunk_key(name)
+            data = self._store.get(key)
+            if data is None or hashlib.sha256(data).hexdigest() != name:
+                said = "was collected" if data is None else "was damaged"
+                raise error("E_STORE", "algo.commit.grace", f"a chunk {said} before its commit", object=key)
+            self._store.put(key, data)
 
     def discard(self) -> None:
         """Forget every uncommitted change."""
@@ -478,7 +489,7 @@ class Dataset:
         """The newest commit of the branch, into this handle; uncommitted changes are an error (E_ARGUMENT)."""
         if self._changed and self._base is not None:
             raise error("E_ARGUMENT", "algo.open", "there are uncommitted changes: commit or discard them first")
-        self._base = history.newest(self._store, self._branch)
+        self._base = history.newest(self._store, self._branch, exact=self._writable)
         self._reset()
         return self
 
@@ -497,11 +508,21 @@ class Dataset:
         """The state of an earlier commit (a number on this branch, or a tag) becomes this one's; then :meth:`commit`."""
         self._must_write()
         found = self._at(to).commit
+        self._started = self._clock()
+        self._must_exist(found)
         self.discard()
         self._states = dict(found.tensors)
         self._origin = {}
         self._length, self._attributes = found.length, dict(found.attributes)
         self._touch()
+
+    def _must_exist(self, commit: Commit) -> None:
+        """What an old commit names is named again: it must still be there [algo.revert]. Errors: E_OBJECT_MISSING."""
+        for name, state in commit.tensors.items():
+            for ref in history.table(self._store, name, state).chunks:
+                if not self._store.exists(names.chunk_key(ref.name)):
+                    detail = f"a chunk of tensor {name!r} of commit {commit.number} is gone"
+                    raise error("E_OBJECT_MISSING", "algo.revert", detail, object=names.chunk_key(ref.name))
 
     def branches(self) -> list[str]:
         return history.branches(self._store)
@@ -698,7 +719,10 @@ def open(
         hint = history.read_hint(store, branch or MAIN)
         if hint is not None:
             return Dataset.expected(store, branch or MAIN, hint)
-    loaded = history.resolve(store, branch=branch, number=number, tag=tag, time=time)
+    if mode == "a":
+        loaded = history.newest(store, branch or MAIN, exact=True)  # [algo.newest.read]
+    else:
+        loaded = history.resolve(store, branch=branch, number=number, tag=tag, time=time)
     if mode == "a" and loaded.commit.closed:
         raise error("E_BRANCH_CLOSED", "commit.closed", f"branch {loaded.commit.branch!r} is closed")
     return Dataset(
