@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import math
 import zlib
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -25,6 +25,7 @@ from .names import chunk_key
 from .slices import ChunkRef
 from .stores.store import Store
 
+LARGEST_RATIO = 8 * 32768  # of any array pipeline: a filter gives eight bytes for one, zstd 32,768
 KEPT_UNITS = 2  # decoded units of many items that stay at hand
 Region = tuple[slice, ...]
 Spread = Callable[..., Iterable[Any]]  # like map; a thread pool's map decodes units side by side
@@ -39,6 +40,7 @@ class ChunkFile:
         self._view = store.view(self.key)
         tail = self._bytes(64 + ref.payload, ref.index + layout.TRAILER.size)
         self.index: ChunkIndex = layout.decode_tail(tail, ref.payload, ref.index, self.key).index
+        del tail
         try:
             self.geometry = Geometry(self.index, ref.payload)
         except LakebedError as cause:
@@ -46,7 +48,8 @@ class ChunkFile:
             raise
         self.dtype = dtypes.dtype(self.index.dtype).numpy
         self._bool = self.index.dtype == "bool"
-        self._verified = bytearray(self.geometry.n_units)
+        units = self.geometry.n_units
+        self._verified: Any = bytearray(units) if units <= 1 << 22 else defaultdict(int)  # 2^26 of them may be a claim
         self._kept: OrderedDict[int, memoryview] = OrderedDict()
         self.media = tuple(codecs.is_media(pipeline) for pipeline in self.index.codecs)
         self.flowing = self._is_flowing()
@@ -164,8 +167,14 @@ class ChunkFile:
             offset = int(geometry.bytes_of(start, number).sum()) if number > start else 0
         flat = np.frombuffer(data, self.dtype, math.prod(shape), offset)
         if not shared and flat.flags.writeable and flat.nbytes == len(data):
+            return self._shaped(flat, shape)
+        return self._shaped(flat.copy(), shape)
+
+    def _shaped(self, flat: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        try:
             return flat.reshape(shape)
-        return flat.reshape(shape).copy()
+        except ValueError as cause:  # no bytes, but axes whose product numpy cannot count
+            raise error("E_INDEX_LIMIT", "chunk.index.limit", f"numpy holds no {shape}", object=self.key) from cause
 
     def _picture(self, unit: Unit, shape: tuple[int, ...], data: memoryview | bytes | None = None) -> np.ndarray:
         step = self.index.codecs[unit.codec][0]
@@ -199,17 +208,22 @@ class ChunkFile:
     def tiles(self, number: int, region: Region) -> np.ndarray:
         geometry, tile = self.geometry, self.index.tile or ()
         shape = geometry.shape_of(number)
-        out = np.empty([max(0, part.stop - part.start) for part in region], self.dtype)
-        if not out.size:
-            return out
+        sides = tuple(max(0, part.stop - part.start) for part in region)
+        if not math.prod(sides):
+            return self._shaped(np.empty(0, self.dtype), sides)
+        out: np.ndarray | None = None
         touched = [range(part.start // side, -(-part.stop // side)) for part, side in zip(region, tile, strict=True)]
-        for places in _batches(itertools.product(*touched), 256):
-            units = [geometry.tile_unit(number, place) for place in places]
-            for place, unit, data in zip(places, units, self.stored(units), strict=True):
+        places = itertools.product(*touched)
+        for group in _by_bytes(geometry.tile_unit(number, place) for place in itertools.product(*touched)):
+            for unit, data in zip(group, self.stored(group), strict=True):
+                place = next(places)
                 block = self._tile(unit, data, geometry.tile_shape(shape, place))
+                if out is None:  # only now: a tile that decodes is worth more than a claim
+                    out = np.empty(sides, self.dtype)
                 origin = [p * side for p, side in zip(place, tile, strict=True)]
                 into, of = _overlap(region, origin, block.shape)
                 out[into] = block[of]
+        assert out is not None
         return out
 
     def _tile(self, unit: Unit, data: memoryview | bytes, shape: tuple[int, ...]) -> np.ndarray:
@@ -218,6 +232,19 @@ class ChunkFile:
         return np.frombuffer(self.decoded(unit, data), self.dtype).reshape(shape)
 
     # --- many samples ---------------------------------------------------------------------------------------------
+
+    def plausible(self, first: int, count: int) -> None:
+        """Before room is made for samples [first, first+count) of a flowing chunk: refuse a claim that no codec can
+        meet from the bytes there are [codec.plausible]. Errors: E_CODEC_DATA."""
+        if self.geometry.raw or not count:
+            return
+        low, high = self.geometry.unit_of(first), self.geometry.unit_of(first + count - 1)
+        start, last = self.geometry.unit(low).offset, self.geometry.unit(high)
+        stored = last.offset + last.stored - start
+        claimed = self.geometry.decoded(low, high + 1)
+        if claimed > LARGEST_RATIO * stored:
+            detail = f"{stored} stored bytes cannot decode to {claimed}"
+            raise error("E_CODEC_DATA", "codec.plausible", detail, object=self.key, offset=start)
 
     def block(self, first: int, count: int, out: np.ndarray, spread: Spread = map) -> None:
         """Samples [first, first+count) of a uniform chunk into ``out`` of shape (count, *item)."""
@@ -260,6 +287,7 @@ class ChunkFile:
             self._touch(range(low, high))
             start = geometry.unit(low).offset + skip
             return np.frombuffer(self._view, self.dtype, size // self.dtype.itemsize, start).copy(), shapes
+        self.plausible(first, count)
         whole = np.empty(skip + size + int(geometry.bytes_of(first + count, end).sum()), np.uint8)
         at_byte = 0
         for group in _by_bytes([geometry.unit(u) for u in range(low, high)]):
@@ -309,7 +337,7 @@ class ChunkFile:
         return self.decoded(unit, data)
 
 
-def _by_bytes(units: Sequence[Unit], limit: int = 64 << 20) -> Iterable[list[Unit]]:
+def _by_bytes(units: Iterable[Unit], limit: int = 64 << 20) -> Iterable[list[Unit]]:
     """Groups that stay near ``limit`` stored bytes, so that a long read does not hold all of it twice."""
     group: list[Unit] = []
     size = 0
@@ -321,12 +349,6 @@ def _by_bytes(units: Sequence[Unit], limit: int = 64 << 20) -> Iterable[list[Uni
         size += unit.stored
     if group:
         yield group
-
-
-def _batches(items: Iterable[Any], size: int) -> Iterable[list[Any]]:
-    iterator = iter(items)
-    while batch := list(itertools.islice(iterator, size)):
-        yield batch
 
 
 def _overlap(region: Region, origin: Sequence[int], shape: Sequence[int]) -> tuple[Region, Region]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import operator
 import secrets
 import time as clock_module
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from . import codecs, dtypes, fidelity, history, names, publish
+from . import dtypes, history, names, publish
 from .compare import Change, diff
-from .declare import Declared, declare
+from .declare import declare, declared_of
 from .draft import TensorDraft
 from .encoder import Sample, prepare
 from .errors import LakebedError, error
+from .format import document
 from .history import Hint, Loaded
 from .model import Commit, CommitRef, Tag, TensorState
 from .pending import Pending
@@ -24,7 +27,7 @@ from .rows import Row
 from .slices import EMPTY, SliceTable, missing
 from .stores import store as open_store
 from .stores.store import Store
-from .tensor import Chunks, Tensor
+from .tensor import Chunks, Tensor, numbers_of
 
 MAIN = "main"
 
@@ -83,6 +86,7 @@ class Dataset:
         self._drafts: dict[str, TensorDraft] = {}
         self._readers: dict[str, Tensor] = {}
         self._changed = commit is None
+        self._undrafted = True  # not every tensor has a draft
         self._unknown_outcome = False
 
     # --- what it is -----------------------------------------------------------------------------------------------
@@ -121,8 +125,9 @@ class Dataset:
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """By name, in order of creation as far as the file keeps it."""
-        return {name: self._tensor(name) for name in self._names()}
+        """By name, in order of creation as far as the file keeps it; without those that wait for a first sample."""
+        waiting = {name for name, draft in self._drafts.items() if draft.declared.pending is not None}
+        return {name: self._tensor(name) for name in self._names() if name not in waiting}
 
     @property
     def attributes(self) -> Mapping[str, Any]:
@@ -150,7 +155,7 @@ class Dataset:
             if not 0 <= number < len(self):
                 raise error("E_SAMPLE_RANGE", "model.sample", f"row {key} of {len(self)}")
             return Row(tensors, number)
-        return [Row(tensors, number) for number in np.arange(len(self))[key].tolist()]
+        return [Row(tensors, number) for number in self._numbers(key).tolist()]
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") and not name.startswith("__") and self._pending is not None:
@@ -179,6 +184,9 @@ class Dataset:
             state = self._states[name]
             table = history.table(self._store, name, state)
         else:
+            if draft.declared.pending is not None:
+                detail = f"tensor {name!r} takes its dtype and shape from its first sample, and has none yet"
+                raise error("E_ARGUMENT", "tensor.first", detail, object=name)
             draft.seal()
             table, state = SliceTable(tuple(draft.refs), draft.runs), draft.state(None)
         kind = EditedTensor if self._writable else Tensor
@@ -236,7 +244,7 @@ class Dataset:
         )
         self._drafts[name] = TensorDraft(name, declared, self._store, SliceTable((), missing(self._length)))
         self._touch()
-        return self._tensor(name) if declared.dtype else None
+        return self._tensor(name) if declared.pending is None else None
 
     def delete_tensor(self, name: str) -> None:
         """It is gone from here on; earlier commits keep it. Errors: E_TENSOR_ABSENT."""
@@ -269,7 +277,7 @@ class Dataset:
         self._must_write()
         if tensor is None:
             kept = {**self._attributes, **attributes}
-            self._attributes = {key: value for key, value in kept.items() if value is not None}
+            self._attributes = document.plain({key: value for key, value in kept.items() if value is not None}, 2)
         else:
             self._must_have(tensor)
             self._draft(tensor).set_attributes(attributes)
@@ -287,19 +295,35 @@ class Dataset:
             self._unknown(row, drafts)
         plain: list[tuple[TensorDraft, int]] = []
         others: list[tuple[TensorDraft, Sample]] = []
-        for name, draft in drafts.items():
-            value = row.get(name)
-            if draft.takes_plain(value):
-                plain.append((draft, value))  # type: ignore[arg-type]
-            else:
-                others.append((draft, self._prepared(draft, value)))
-        for draft, number in plain:
-            draft.queue(number)
-        for draft, sample in others:
-            draft.append(sample)
+        with self._atomic() as held:
+            for name, draft in drafts.items():
+                value = row.get(name)
+                if draft.takes_plain(value):
+                    plain.append((draft, value))  # type: ignore[arg-type]
+                else:
+                    held.append((draft, draft.hold()))
+                    others.append((draft, self._prepared(draft, value)))
+            for draft, number in plain:
+                draft.queue(number)
+            for draft, sample in others:
+                draft.append(sample)
         self._length += 1
         if self._readers or not self._changed:
             self._touch()
+
+    @contextlib.contextmanager
+    def _atomic(self) -> Iterator[list[tuple[TensorDraft, Any]]]:
+        """What goes wrong inside leaves every tensor as it was [sample.atomic]; declarations that may change are put
+        on the list before."""
+        held: list[tuple[TensorDraft, Any]] = []
+        try:
+            yield held
+        except BaseException:
+            for draft in self._drafts.values():
+                draft.shorten(self._length)
+            for draft, what in held:
+                draft.let_go(what)
+            raise
 
     def extend(self, columns: Mapping[str, Any]) -> None:
         """Many rows: a mapping of columns of one length, arrays taken whole. Errors as :meth:`append`, E_ARGUMENT."""
@@ -313,17 +337,13 @@ class Dataset:
         count = lengths.pop() if lengths else 0
         if not count:
             return
-        marks = {name: (draft.mark(), draft) for name, draft in drafts.items()}
-        try:
+        with self._atomic() as held:
+            held += [(draft, draft.hold()) for draft in drafts.values()]
             for name, draft in drafts.items():
                 if name in values:
                     draft.extend(values[name])
                 else:
                     draft.append_missing(count)
-        except BaseException:
-            for mark, draft in marks.values():
-                draft.back_to(mark)
-            raise
         self._length += count
         self._touch()
 
@@ -331,19 +351,26 @@ class Dataset:
         """One row before row ``index``; ``len(ds)`` appends. Errors as :meth:`append`, E_SAMPLE_RANGE."""
         drafts = self._all_drafts()
         self._unknown(row, drafts)
-        place = index + len(self) if index < 0 else index
+        place = _integer(index, "a row")
+        place += len(self) if place < 0 else 0
         if not 0 <= place <= len(self):
             raise error("E_SAMPLE_RANGE", "model.sample", f"row {index} of {len(self)}")
-        samples = {name: self._prepared(draft, row.get(name)) for name, draft in drafts.items()}
-        for name, draft in drafts.items():
-            draft.splice(place, place, draft.add([samples[name]]))
+        with self._atomic() as held:
+            held += [(draft, draft.hold()) for draft in drafts.values()]
+            samples = [self._prepared(draft, row.get(name)) for name, draft in drafts.items()]
+            new = [draft.add([sample]) for draft, sample in zip(drafts.values(), samples, strict=True)]
+        for draft, runs in zip(drafts.values(), new, strict=True):
+            draft.splice(place, place, runs)
         self._length += 1
         self._touch()
 
     def delete(self, index: int | slice | Sequence[int] | np.ndarray) -> None:
-        """Rows by number, slice, list or mask; earlier commits keep them. Errors: E_SAMPLE_RANGE."""
+        """Rows by number, slice, list or mask; earlier commits keep them. Errors: E_SAMPLE_RANGE, E_ARGUMENT."""
         drafts = self._all_drafts()
-        for start, stop in reversed(_stretches(self._numbers(index))):
+        rows = self._numbers([index] if isinstance(index, (int, np.integer)) else index)
+        for draft in drafts.values():
+            draft.flush()
+        for start, stop in reversed(_stretches(rows)):
             for draft in drafts.values():
                 draft.splice(start, stop, EMPTY)
             self._length -= stop - start
@@ -354,40 +381,46 @@ class Dataset:
         self._must_have(tensor)
         draft = self._draft(tensor)
         if isinstance(index, tuple):
-            value, index = self._patched(tensor, index, value), int(index[0])
-        if isinstance(index, (int, np.integer)):
-            start = int(index) + (len(self) if index < 0 else 0)
-            if not 0 <= start < len(self):
-                raise error("E_SAMPLE_RANGE", "model.sample", f"sample {index} of {len(self)}", object=tensor)
-            draft.splice(start, start + 1, draft.add([self._prepared(draft, value)]))
-        else:
-            self._update_many(draft, self._numbers(index), value)
+            value, index = self._patched(tensor, index, value), index[0]
+        with self._atomic() as held:
+            held.append((draft, draft.hold()))
+            if isinstance(index, (int, np.integer)):
+                start = int(index) + (len(self) if index < 0 else 0)
+                if not 0 <= start < len(self):
+                    raise error("E_SAMPLE_RANGE", "model.sample", f"sample {index} of {len(self)}", object=tensor)
+                draft.splice(start, start + 1, draft.add([self._prepared(draft, value)]))
+            else:
+                self._update_many(draft, self._numbers(index), _column(value))
         self._touch()
 
     def _update_many(self, draft: TensorDraft, rows: np.ndarray, values: Any) -> None:
+        """Of a row that is named twice the last value stays."""
         if len(values) != len(rows):
-            raise error("E_ARGUMENT", "model.length", f"{len(values)} values for {len(rows)} samples", object=draft.name)
-        order = np.argsort(rows, kind="stable")
-        samples = [self._prepared(draft, values[i]) for i in order.tolist()]
+            detail = f"{len(values)} values for {len(rows)} samples"
+            raise error("E_ARGUMENT", "model.length", detail, object=draft.name)
+        last = {row: at for at, row in enumerate(rows.tolist())}
+        samples = [self._prepared(draft, values[last[row]]) for row in sorted(last)]
         new = draft.add(samples)
         at = 0
-        for start, stop in _stretches(rows[order]):
+        for start, stop in _stretches(rows):
             draft.splice(start, stop, new.cut(at, at + stop - start))
             at += stop - start
 
     def _patched(self, tensor: str, index: tuple[Any, ...], value: Any) -> Any:
         """The whole sample with the named part replaced; it keeps its shape."""
-        number, region = index[0], index[1:]
-        if not isinstance(number, (int, np.integer)):
-            raise error("E_ARGUMENT", "model.sample", "a part is assigned in one sample at a time")
-        old = self._tensor(tensor)[int(number)]
+        number, region = index[:1], index[1:]
+        if not number or not isinstance(number[0], (int, np.integer)):
+            raise error("E_ARGUMENT", "model.sample", "a part is assigned in one sample at a time", object=tensor)
+        if not region:
+            return value
+        old = self._tensor(tensor)[int(number[0])]
         if not isinstance(old, np.ndarray):
-            raise error("E_SAMPLE_SHAPE", "model.sample", f"sample {number} has no parts to assign", object=tensor)
+            raise error("E_SAMPLE_SHAPE", "model.sample", f"sample {number[0]} has no parts to assign", object=tensor)
         new = old.copy()
         part = dtypes.to_array(value, dtypes.dtype(self._draft(tensor).declared.dtype), what="the part")
         try:
             new[region] = part
-        except (ValueError, IndexError) as cause:
+        except (ValueError, IndexError, TypeError) as cause:
             raise error("E_SAMPLE_SHAPE", "sample.shape", str(cause), object=tensor) from cause
         return new
 
@@ -400,12 +433,7 @@ class Dataset:
             raise
 
     def _numbers(self, index: Any) -> np.ndarray:
-        """Sorted distinct row numbers."""
-        try:
-            found = np.atleast_1d(np.arange(len(self))[index])
-        except IndexError as cause:
-            raise error("E_SAMPLE_RANGE", "model.sample", str(cause)) from cause
-        return found if isinstance(index, slice) else np.asarray(found)
+        return numbers_of(index, len(self), self.url)
 
     # --- versions -------------------------------------------------------------------------------------------------
 
@@ -448,8 +476,8 @@ class Dataset:
             if draft is None:
                 tensors[name] = self._states[name]
                 continue
-            if not draft.declared.dtype:
-                detail = f"tensor {name!r} has no dtype yet: give one, or append a sample first"
+            if draft.declared.pending is not None:
+                detail = f"tensor {name!r} has no dtype and shape yet: give them, or append a sample first"
                 raise error("E_ARGUMENT", "tensor.first", detail)
             tensors[name] = draft.state(old.get(self._origin.get(name, "")))
             self._uploaded |= draft.uploaded
@@ -505,7 +533,7 @@ class Dataset:
         return diff(self._store, start, self._base.commit)
 
     def revert(self, to: int | str) -> None:
-        """The state of an earlier commit (a number on this branch, or a tag) becomes this one's; then :meth:`commit`."""
+        """The state of an earlier commit (a number on this branch, or a tag) becomes this one's, to be committed."""
         self._must_write()
         found = self._at(to).commit
         self._started = self._clock()
@@ -607,9 +635,10 @@ class Dataset:
     def _all_drafts(self) -> dict[str, TensorDraft]:
         if not self._writable:
             self._must_write()
-        if len(self._drafts) < len(self._states):
+        if self._undrafted:
             for name in self._states:
                 self._draft(name)
+            self._undrafted = False
         if self._started is None:
             self._started = self._clock()
         return self._drafts
@@ -633,24 +662,11 @@ class EditedTensor(Tensor):
         self.dataset.update(self.name, index, value)
 
 
-def declared_of(state: TensorState) -> Declared:
-    """How to go on writing a tensor that a commit describes; advice that cannot be followed is an error then."""
-    advice = dict(state.write)
-    pipelines = tuple(codecs.from_json(p) for p in advice.pop("codecs", [[]])) or ((),)
-    unit, tile = advice.pop("unit", {}), advice.pop("tile", None)
-    return Declared(
-        htype=state.htype,
-        dtype=state.dtype,
-        shape=state.shape,
-        sequence=state.sequence,
-        fidelity=fidelity.parse(state.fidelity),
-        pipelines=pipelines,
-        unit=unit,
-        tile=None if tile is None else tuple(tile),
-        attributes=dict(state.attributes),
-        extra=dict(state.extra),
-        advice=advice,
-    )
+def _integer(value: Any, what: str) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise error("E_ARGUMENT", "model.sample", f"{what} is told by an int, not {type(value).__name__}") from None
 
 
 def _column(values: Any) -> Any:
@@ -730,4 +746,4 @@ def open(
     )
 
 
-__all__ = ["MAIN", "Dataset", "EditedTensor", "create", "declared_of", "open"]
+__all__ = ["MAIN", "Dataset", "EditedTensor", "create", "open"]

@@ -1,15 +1,21 @@
-"""Floor 6. Declaring a tensor: everything that can be refused before the first sample is refused here [tensor.create]."""
+"""Floor 6. Declaring a tensor: what can be refused before the first sample is refused here [tensor.create]."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from . import codecs, dtypes, fidelity, htypes
 from .codecs import CODECS, Pipeline, Step
-from .errors import error
+from .columns import MAX_INT
+from .errors import LakebedError, error
 from .fidelity import Fidelity
+from .format import document
+from .model import MAX_RANK, TensorState
 from .writer import UNIT_BYTES
 
 Shape = tuple[int | None, ...]
@@ -30,12 +36,21 @@ class Declared:
     attributes: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
     advice: dict[str, Any] = field(default_factory=dict)  # of `write`, what this writer does not know
+    pending: tuple[bool, bool] | None = None  # shape is free, fidelity was given: the first sample decides the rest
+
+    @property
+    def chunk_bytes(self) -> int | None:
+        """Payload at which a chunk is closed, where that was advised [write.tile_advice]."""
+        advised = self.advice.get("chunk")
+        size = advised.get("bytes") if isinstance(advised, dict) else None
+        return size if type(size) is int and size >= 1 else None
 
     @property
     def array_pipeline(self) -> Pipeline:
-        """What arrays are encoded with: the first pipeline that can keep the fidelity, else the first [write.codecs]."""
+        """What encodes arrays: the first pipeline that can keep the fidelity, else the first [write.codecs]."""
         if self.fidelity.exact and len(self.pipelines) > 1:
-            return next((p for p in self.pipelines if not codecs.is_lossy(p, self.dtype, self.shape)), self.pipelines[0])
+            exact = (p for p in self.pipelines if not codecs.is_lossy(p, self.dtype, self.shape))
+            return next(exact, self.pipelines[0])
         return self.pipelines[0]
 
     @property
@@ -74,9 +89,7 @@ def declare(
     pipelines = codecs.parse_pipelines(sample_compression if chunk_compression is None else chunk_compression)
     if chunk_compression is not None and any(codecs.is_media(p) for p in pipelines):
         raise error("E_ARGUMENT", "codec.pipeline", "a picture is a unit of its own: use sample_compression")
-    members = dict(attributes or {})
-    if class_names is not None:
-        members["class_names"] = list(class_names)
+    members = {**(attributes or {}), **({} if class_names is None else {"class_names": list(class_names)})}
     chosen = row.dtype if dtype is None else dtypes.dtype(dtype).name
     dims = row.shape if shape is None else _shape(shape)
     declared = Declared(
@@ -88,13 +101,13 @@ def declare(
         pipelines=pipelines,
         unit={"items": 1} if sample_compression is not None and pipelines != ((),) else {"bytes": UNIT_BYTES},
         tile=None if tile is None else _tile(tile, dims),
-        attributes=members,
+        attributes=document.plain(members, 4),
     )
     if fidelity_ is not None:
         declared.fidelity = fidelity.parse(fidelity_)
     if chosen is not None and dims is not None:
         return settle(declared, given=fidelity_ is not None)
-    declared.extra = {"pending": (dims is None, fidelity_ is not None)}
+    declared.pending = (dims is None, fidelity_ is not None)
     return declared
 
 
@@ -104,7 +117,7 @@ def settle(declared: Declared, *, given: bool) -> Declared:
         declared.htype, declared.dtype, declared.shape, declared.sequence, declared.attributes
     )
     if not given:
-        exact = any(codecs.is_media(p) and _can_be_exact(p, declared) or _array(p) for p in declared.pipelines)
+        exact = any((codecs.is_media(p) and _can_be_exact(p, declared)) or _array(p) for p in declared.pipelines)
         declared.fidelity = fidelity.EXACT if exact else fidelity.LOSSY
     _check_fidelity(declared)
     declared.pipelines = tuple(
@@ -112,6 +125,8 @@ def settle(declared: Declared, *, given: bool) -> Declared:
     )
     if htypes.row_of(declared.htype).exact:
         _check_label(declared)
+    if declared.tile is not None:
+        _tile(declared.tile, declared.shape)
     return declared
 
 
@@ -154,19 +169,55 @@ def _check_label(declared: Declared) -> None:
     lossy = [p for p in declared.pipelines if codecs.is_lossy(p, declared.dtype, declared.shape)]
     if lossy or not declared.fidelity.exact:
         what = codecs.names(lossy) if lossy else f"fidelity {declared.fidelity.to_json()}"
-        raise error("E_FIDELITY_LABEL", "htype.lossless", f"{declared.htype} must come back exactly; {what} does not do that")
+        detail = f"{declared.htype} must come back exactly; {what} does not do that"
+        raise error("E_FIDELITY_LABEL", "htype.lossless", detail)
 
 
 def _shape(shape: Sequence[int | None]) -> Shape:
-    axes = tuple(shape)
-    if len(axes) > 32 or not all(a is None or (isinstance(a, int) and not isinstance(a, bool) and a >= 0) for a in axes):
+    axes = tuple(int(a) if isinstance(a, np.integer) else a for a in shape) if isinstance(shape, Iterable) else (-1,)
+    if len(axes) > MAX_RANK or not all(a is None or (type(a) is int and 0 <= a <= MAX_INT) for a in axes):
         raise error("E_ARGUMENT", "tensor.shape", f"{shape!r} is no shape: at most 32 sizes, None where free")
     return axes
 
 
 def _tile(tile: Sequence[int], shape: Shape | None) -> tuple[int, ...]:
-    sides = tuple(tile)
-    good = sides and all(isinstance(side, int) and side >= 1 for side in sides)
+    sides = tuple(int(side) if isinstance(side, np.integer) else side for side in tile)
+    good = sides and all(type(side) is int and 1 <= side <= MAX_INT for side in sides)
     if not good or (shape is not None and len(shape) != len(sides)):
-        raise error("E_ARGUMENT", "write.tile_advice", f"tile {tile!r} needs one positive size for each axis of an item")
+        detail = f"tile {tile!r} needs one positive size for each axis of an item"
+        raise error("E_ARGUMENT", "write.tile_advice", detail)
     return sides
+
+
+def declared_of(state: TensorState) -> Declared:
+    """How to go on writing a tensor that a commit describes; advice that cannot be followed is an error then.
+
+    Errors: E_TENSOR_FIELD.
+    """
+    advice = copy.deepcopy(dict(state.write))
+    raw, unit, tile = advice.pop("codecs", [[]]), advice.pop("unit", {"bytes": UNIT_BYTES}), advice.pop("tile", None)
+    try:
+        pipelines = tuple(codecs.from_json(p) for p in raw) if isinstance(raw, list) else ()
+    except LakebedError as cause:
+        raise error("E_TENSOR_FIELD", "write.codecs", cause.detail) from cause
+    if not pipelines and raw != []:
+        raise error("E_TENSOR_FIELD", "write.codecs", f"{str(raw)[:80]} is no list of pipelines")
+    good = isinstance(unit, dict) and len(unit) == 1 and unit.keys() <= {"items", "bytes"}
+    if not good or not all(type(n) is int and n >= 1 for n in unit.values()):
+        raise error("E_TENSOR_FIELD", "write.unit_advice", f"{str(unit)[:80]} says not how to fill units")
+    sides = tile if isinstance(tile, list) and all(type(n) is int and n >= 1 for n in tile) else None
+    if tile is not None and (sides is None or not sides or len(sides) != len(state.shape)):
+        raise error("E_TENSOR_FIELD", "write.tile_advice", f"{str(tile)[:80]} is no tile of rank {len(state.shape)}")
+    return Declared(
+        htype=state.htype,
+        dtype=state.dtype,
+        shape=state.shape,
+        sequence=state.sequence,
+        fidelity=fidelity.parse(state.fidelity),
+        pipelines=pipelines or ((),),
+        unit=unit,
+        tile=None if sides is None else tuple(sides),
+        attributes=copy.deepcopy(dict(state.attributes)),
+        extra=copy.deepcopy(dict(state.extra)),
+        advice=advice,
+    )

@@ -7,6 +7,7 @@ So an update, an insert and an append are the same: write, then edit the list.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,10 @@ import numpy as np
 from . import codecs, dtypes, htypes
 from .columns import MAX_INT
 from .declare import Declared, settle
-from .encoder import TILE_FROM, Item, Sample, picture, prepare, tile_for
+from .encoder import TILE_FROM, Item, Sample, prepare, tile_for
+from .errors import error
 from .files import EncodedFile
+from .format import document
 from .model import TensorState
 from .slices import NULL, ChunkRef, Runs, SliceTable, join, missing, runs
 from .stores.store import Store
@@ -24,6 +27,7 @@ from .writer import ChunkWriter, UnitRule, array_bytes, item_size
 
 QUEUE = 4096  # plain numbers that wait to be written together
 BATCH = 32 << 20  # bytes handed to a chunk at a time: it may pass its size by as much
+BATCH_ITEMS = 1 << 16  # and items of free shape, or units: its index may pass its size by as much
 UNSEALED = ChunkRef("", 0, 0)
 
 
@@ -37,6 +41,7 @@ class TensorDraft:
         self._open: ChunkWriter | None = None
         self._open_number = NULL
         self._appended = 0  # samples at the end of the open chunk that are not in _runs yet
+        self._torn = False  # an error came between the items and their sample: the open chunk cannot be closed
         self._queue: list[int] = []
         self._range = _plain_range(declared)
         self._untouched = len(table.runs)  # samples from the start that no edit has reached
@@ -51,6 +56,9 @@ class TensorDraft:
     def runs(self) -> Runs:
         """The slices with everything added so far; open chunks have a number, but no name yet."""
         self.flush()
+        return self._gathered()
+
+    def _gathered(self) -> Runs:
         if self._appended:
             writer = self._open
             tail = runs([self._open_number], [writer.samples - self._appended], [self._appended])  # type: ignore[union-attr]
@@ -116,7 +124,11 @@ class TensorDraft:
     def flush(self) -> None:
         if self._queue:
             values, self._queue = np.array(self._queue, self._numpy), []
-            self._write_block(values)
+            try:
+                self._write_block(values)
+            except BaseException:
+                self._torn = True
+                raise
 
     def add(self, samples: Sequence[Sample]) -> Runs:
         """Prepared samples into chunks, without a place in the tensor yet: their slices."""
@@ -142,7 +154,7 @@ class TensorDraft:
             self._write_ragged(values)
             return len(values)
         pictures = codecs.is_media(self.declared.array_pipeline) and len(values) > 1
-        side_by_side = spread(default_threads() if pictures else 1, "encode")  # decoding and encoding let go of the lock
+        side_by_side = spread(default_threads() if pictures else 1, "encode")  # codecs let go of the lock
         prepared = list(side_by_side(lambda value: prepare(self.declared, value), values))
         for sample in prepared:
             self.append(sample)
@@ -150,25 +162,31 @@ class TensorDraft:
 
     def settle(self, value: Any, *, many: bool = False) -> None:
         """A tensor that was declared without dtype or shape takes them from its first sample [tensor.first]."""
-        pending = self.declared.extra.pop("pending", None)
-        if pending is None or value is None:
-            if pending is not None:
-                self.declared.extra["pending"] = pending
+        if self.declared.pending is None or value is None:
             return
+        free_shape, given = self.declared.pending
+        declared = replace(self.declared, pending=None, attributes=dict(self.declared.attributes))
         if isinstance(value, EncodedFile):
             dtype, rank = value.dtype, max(3, len(value.shape))
         else:
-            first = np.asarray(value)
+            first = self._first(value)
             dtype, rank = dtypes.dtype(first.dtype).name, first.ndim - (many and isinstance(value, np.ndarray))
-        if self.declared.sequence:
+        if declared.sequence:
             rank -= 1
-        free_shape, given = pending
-        if not self.declared.dtype:
-            self.declared.dtype = dtype
+        declared.dtype = declared.dtype or dtype
         if free_shape:
-            self.declared.shape = (None,) * max(0, rank)
-        self.declared = settle(self.declared, given=given)
+            declared.shape = (None,) * max(0, rank)
+        self.declared = settle(declared, given=given)
         self._range = _plain_range(self.declared)
+
+    def _first(self, value: Any) -> np.ndarray:
+        """The value as an array, to see its dtype and rank; of a sequence its first item does, on a new axis."""
+        if self.declared.sequence and isinstance(value, (list, tuple)) and len(value):
+            value = [value[0]]
+        try:
+            return np.asarray(value)
+        except ValueError as cause:
+            raise error("E_SAMPLE_SHAPE", "dtype.ragged", str(cause), object=self.name) from cause
 
     def _block(self, values: Any) -> np.ndarray | None:
         if self.declared.tile is not None:
@@ -217,40 +235,40 @@ class TensorDraft:
                 pipeline=() if codecs.is_media(pipeline) else pipeline,
                 rule=UnitRule.of({"unit": declared.unit}, item_size(declared.shape, row.itemsize)),
                 tile=tile,
+                chunk_bytes=declared.chunk_bytes,
+                fixed_axes=[axis is not None for axis in declared.shape],
             )
             self._open_number = len(self.refs)
             self.refs.append(UNSEALED)
         return self._open
 
     def _write(self, sample: list[Item]) -> None:
-        tiles = {None if item.array is None else tile_for(self.declared, item.array) for item in sample}
-        tile = next(iter(tiles), None) if len(tiles) == 1 else max(tiles - {None}, default=None)
+        tile = next((item.tile for item in sample if item.tile is not None), None)
         writer = self._writer(tile)
+        self._torn = True
         for item in sample:
             if item.data is not None:
                 writer.add_encoded(item.data, item.pipeline, item.shape)
+            elif item.pictures:
+                writer.add_stored(item.shape, item.pictures)
             elif tile is not None:
-                self._write_tiles(writer, item.array)  # type: ignore[arg-type]
+                writer.add_tiled(item.array)  # type: ignore[arg-type]
             else:
                 writer.add_block(array_bytes(item.array), 1, item.shape)  # type: ignore[arg-type]
         writer.add_samples(1, len(sample))
-
-    def _write_tiles(self, writer: ChunkWriter, array: np.ndarray) -> None:
-        if codecs.is_media(self.declared.array_pipeline):
-            boxes = _boxes(array.shape, writer.tile or ()) if array.size else ()
-            made = [picture(self.declared, np.ascontiguousarray(array[box])) for box in boxes]
-            writer.add_stored(array.shape, [(data, pipeline) for pipeline, data in made])
-        else:
-            writer.add_tiled(array)
+        self._torn = False
 
     def _write_block(self, block: np.ndarray) -> None:
         """Equal shapes, straight from the array's memory, to the end of the tensor."""
-        step = max(1, BATCH // max(1, block[:1].nbytes))
+        most = BATCH_ITEMS * int(self.declared.unit.get("items", 1 if None in self.declared.shape else 64))
+        step = min(most, max(1, BATCH // max(1, block[:1].nbytes)))
         for start in range(0, len(block), step):
             part = block[start : start + step]
             writer = self._writer()
+            self._torn = True
             writer.add_block(array_bytes(part), len(part), part.shape[1:])
             writer.add_samples(len(part))
+            self._torn = False
             self._appended += len(part)
 
     def _write_ragged(self, values: list[np.ndarray]) -> None:
@@ -258,12 +276,14 @@ class TensorDraft:
         start = 0
         while start < len(values):
             goal = (int(ends[start - 1]) if start else 0) + BATCH
-            stop = max(start + 1, int(np.searchsorted(ends, goal, "right")))
+            stop = min(max(start + 1, int(np.searchsorted(ends, goal, "right"))), start + BATCH_ITEMS)
             part = values[start:stop]
             writer = self._writer()
+            self._torn = True
             flat = np.concatenate([value.reshape(-1) for value in part])
             writer.add_ragged(array_bytes(flat), np.array([value.shape for value in part], np.int64))
             writer.add_samples(len(part))
+            self._torn = False
             self._appended += len(part)
             start = stop
 
@@ -271,27 +291,46 @@ class TensorDraft:
         """Changed members, checked by the htype; None removes one. Errors: E_ARGUMENT."""
         declared = self.declared
         kept = {key: value for key, value in {**declared.attributes, **members}.items() if value is not None}
-        if declared.dtype:
+        kept = document.plain(kept, 4)
+        if declared.pending is None:
             kept = htypes.check_tensor(declared.htype, declared.dtype, declared.shape, declared.sequence, kept)
         declared.attributes = kept
         self._range = _plain_range(declared)
 
-    def mark(self) -> Runs:
-        """What :meth:`back_to` returns to."""
-        return self.runs
+    def hold(self) -> tuple[Declared, int | None]:
+        """What :meth:`let_go` returns to: the declaration, and how many class names it has."""
+        names = self.declared.attributes.get("class_names")
+        return self.declared, None if names is None else len(names)
 
-    def back_to(self, mark: Runs) -> None:
-        """Undo what was added since; bytes already in the open chunk stay there, unnamed by any slice."""
-        self._queue = []
-        self._appended = 0
-        self._runs = mark
+    def let_go(self, held: tuple[Declared, int | None]) -> None:
+        """Forget what a refused sample decided: dtype, shape, new class names [sample.atomic]."""
+        self.declared, count = held
+        if count is None:
+            self.declared.attributes.pop("class_names", None)
+        else:
+            del self.declared.attributes["class_names"][count:]
+        self._range = _plain_range(self.declared)
+
+    def shorten(self, length: int) -> None:
+        """Undo what was added at the end beyond ``length``; bytes in the open chunk stay there, unnamed."""
+        more = len(self) - length
+        if more > 0:
+            queued = min(more, len(self._queue))
+            del self._queue[len(self._queue) - queued :]
+            if more > queued:
+                self._runs = self._gathered().cut(0, length)
 
     def seal(self) -> None:
-        """Close the open chunk: its number gets a name, and readers can have it."""
+        """Close the open chunk: its number gets a name, and readers can have it. Errors: E_STORE."""
         self.flush()
         self.runs  # noqa: B018
+        if self._torn:
+            detail = "an earlier write into this chunk broke off: discard the changes and make them again"
+            raise error("E_STORE", "sample.atomic", detail, object=self.name)
         if self._open is not None:
+            self._torn = True
             ref = self._open.close()
+            self._torn = False
             self.refs[self._open_number] = ref
             self.uploaded.add(ref.name)
             self._open = None
@@ -301,13 +340,7 @@ class TensorDraft:
         if self._open is not None:
             self._open.discard()
             self._open = None
-        self._queue = []
-
-
-def _boxes(shape: Sequence[int], tile: Sequence[int]):
-    grid = [-(-n // t) for n, t in zip(shape, tile, strict=True)]
-    for place in np.ndindex(*grid):
-        yield tuple(slice(p * t, (p + 1) * t) for p, t in zip(place, tile, strict=True))
+        self._queue, self._torn = [], False
 
 
 def _plain_range(declared: Declared) -> tuple[int, int]:

@@ -5,7 +5,7 @@ Everything that can be refused is refused here, before a byte is written: so a r
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,12 +21,14 @@ TILE_BYTES = 1 << 20
 
 
 class Item(NamedTuple):
-    """One item ready to be stored: an array for array units, or encoded bytes with their pipeline."""
+    """One item ready to be stored: an array for array units, or encoded bytes with their pipeline, one of each tile."""
 
     shape: tuple[int, ...]
     array: np.ndarray | None = None
     data: bytes | None = None
     pipeline: Pipeline = ()
+    tile: tuple[int, ...] | None = None
+    pictures: tuple[tuple[bytes, Pipeline], ...] = ()
 
 
 Sample = list[Item] | None  # None: missing
@@ -62,7 +64,7 @@ def _item(tensor: Declared, value: Any) -> Item:
 
 
 def namer(tensor: Declared):
-    """Gives a class name's id and extends the list: names that nobody listed get the next id [htype.class_label.extend]."""
+    """Gives a class name's id; a name that nobody listed gets the next one [htype.class_label.extend]."""
     names = tensor.attributes.get("class_names")
 
     def name_id(name: str) -> int:
@@ -121,10 +123,14 @@ def _name(file: EncodedFile) -> str:
 
 
 def _encoded(tensor: Declared, array: np.ndarray) -> Item:
-    if codecs.is_media(tensor.array_pipeline) and array.size and tile_for(tensor, array) is None:
+    tile = tile_for(tensor, array)
+    if not codecs.is_media(tensor.array_pipeline) or not array.size:
+        return Item(array.shape, array=array, tile=tile)  # raw where there is nothing to draw [media.empty]
+    if tile is None:
         pipeline, data = picture(tensor, array)
         return Item(array.shape, data=data, pipeline=pipeline)
-    return Item(array.shape, array=array)  # raw where there is nothing to draw [media.empty]
+    made = [picture(tensor, np.ascontiguousarray(array[box])) for box in boxes(array.shape, tile)]
+    return Item(array.shape, tile=tile, pictures=tuple((data, pipeline) for pipeline, data in made))
 
 
 def picture(tensor: Declared, array: np.ndarray) -> tuple[Pipeline, bytes]:
@@ -159,3 +165,10 @@ def tile_for(tensor: Declared, array: np.ndarray) -> tuple[int, ...] | None:
         axis = int(np.argmax(sides))
         sides[axis] = -(-sides[axis] // 2)
     return tuple(sides)
+
+
+def boxes(shape: Sequence[int], tile: Sequence[int]) -> Iterator[tuple[slice, ...]]:
+    """The tiles of an item, in C order of the grid [unit.order]."""
+    grid = [-(-n // t) for n, t in zip(shape, tile, strict=True)]
+    for place in np.ndindex(*grid):
+        yield tuple(slice(p * t, (p + 1) * t) for p, t in zip(place, tile, strict=True))

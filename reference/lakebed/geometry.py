@@ -9,12 +9,13 @@ item 0, item 1, ... in C order [unit.order].
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
 from . import dtypes
-from .columns import MAX_INT, Column, at, checked, entries, prefix, total
+from .columns import MAX_INT, at, checked, entries, prefix, total
 from .errors import error
 from .model import ChunkIndex
 
@@ -22,7 +23,6 @@ MAX_ITEMS = MAX_UNITS = 1 << 26
 CRC_SPAN = 1 << 20
 _MAX_LARGE_TILES = 1 << 16
 _BLOCK = 1 << 18
-_NONE = np.zeros(0, np.int64)
 
 
 class Unit(NamedTuple):
@@ -37,7 +37,7 @@ class Unit(NamedTuple):
 
 class Geometry:
     """Errors, all at construction: E_INDEX_LIMIT, _COLUMN, _MISSING, _UNIT, _CODEC, _STORED (lengths of single raw
-    units when they are asked for)."""
+    tiles when they are asked for)."""
 
     def __init__(self, index: ChunkIndex, payload: int) -> None:
         self.index = index
@@ -60,9 +60,12 @@ class Geometry:
         if large and self.n_units > _MAX_LARGE_TILES:
             raise error("E_INDEX_LIMIT", "chunk.index.tile_large", f"{self.n_units} tiles of more than 1 MiB")
         self._offsets: np.ndarray | None = None
+        self._crc_starts: np.ndarray | None = None
+        self._item_offsets: np.ndarray | None = None
         self.raw = self._check_codec()
         self._check_stored(payload, decoded)
-        self._crc_starts = self._check_crc()
+        self._check_raw()
+        self._even_crcs = self._check_crc()
 
     # --- construction ---------------------------------------------------------------------------------------------
 
@@ -92,18 +95,20 @@ class Geometry:
         if index.tile is not None:
             if self.item_shape is not None:
                 return math.prod(_grid(self.item_shape, index.tile)) * self.n_items
-            counts = [self._tile_counts(a, b) for a, b in _blocks(self.n_items)]
-            largest = max((float(block.max(initial=0)) for block in counts), default=0.0)
-            if largest * self.n_items > MAX_UNITS and sum(float(b.sum()) for b in counts) > MAX_UNITS:
+            if sum(float(self._tile_counts(a, b).sum()) for a, b in _blocks(self.n_items)) > MAX_UNITS:
                 raise error("E_INDEX_LIMIT", "chunk.index.tile_count", "more than 2^26 tiles")
-            self._tile_starts = prefix(np.concatenate([block.astype(np.int64) for block in counts] or [_NONE]))
+            self._tile_starts = np.zeros(self.n_items + 1, np.int64)
+            for a, b in _blocks(self.n_items):
+                np.cumsum(self._tile_counts(a, b), out=self._tile_starts[a + 1 : b + 1], dtype=np.int64)
+                self._tile_starts[a + 1 : b + 1] += self._tile_starts[a]
             return int(self._tile_starts[-1])
         if isinstance(index.unit, int):
             if not index.unit:
                 raise error("E_INDEX_UNIT", "chunk.index.unit", "a unit of no items")
             return -(-self.n_items // index.unit)
-        if total(index.unit, 0) != self.n_items or (len(index.unit) and not index.unit.min()):
-            raise error("E_INDEX_UNIT", "chunk.index.unit", f"units hold {total(index.unit, 0)} of {self.n_items} items")
+        held = total(index.unit, len(index.unit))
+        if held != self.n_items or (len(index.unit) and not index.unit.min()):
+            raise error("E_INDEX_UNIT", "chunk.index.unit_sum", f"units hold {held} of {self.n_items} items")
         self._unit_starts = prefix(index.unit)
         return len(index.unit)
 
@@ -139,66 +144,91 @@ class Geometry:
         if stored is not None and not isinstance(stored, int):
             self._offsets = prefix(stored)
         elif stored is None and self.index.tile is None and self.item_bytes is None:
-            self._offsets = self._raw_offsets()
-        elif stored is None and self._unit_starts is not None:
-            self._offsets = self._unit_starts * (self.item_bytes or 0)
+            self._offsets = np.zeros(self.n_units + 1, np.int64)
+            for a, b in _blocks(self.n_units):
+                np.cumsum(self._unit_bytes(a, b), out=self._offsets[a + 1 : b + 1])
+                self._offsets[a + 1 : b + 1] += self._offsets[a]
 
-    def _raw_offsets(self) -> np.ndarray:
-        """Starts of the units of a ragged raw chunk, a block of items at a time."""
-        if isinstance(self.index.unit, int):
-            ends = np.minimum(np.arange(self.n_units + 1, dtype=np.int64) * self.index.unit, self.n_items)
+    def _unit_bytes(self, start: int, stop: int) -> np.ndarray:
+        """Decoded bytes of units [start, stop) of whole items, int64."""
+        if self._unit_starts is not None:
+            edges = self._unit_starts[start : stop + 1]
         else:
-            ends = self._unit_starts  # type: ignore[assignment]
-        out = np.zeros(self.n_units + 1, np.int64)
-        base = 0
-        for start, stop in _blocks(self.n_items):
-            running = base + np.cumsum(self._item_bytes(start, stop))
-            low, high = np.searchsorted(ends, [start + 1, stop + 1])
-            out[low:high] = running[ends[low:high] - start - 1]
-            base = int(running[-1])
-        return out
+            k: int = self.index.unit  # type: ignore[assignment]
+            edges = np.minimum(np.arange(start, stop + 1, dtype=np.int64) * k, self.n_items)
+        if self.item_bytes is not None:
+            return np.diff(edges) * self.item_bytes
+        low = int(edges[0])
+        return np.add.reduceat(self._item_bytes(low, int(edges[-1])), edges[:-1] - low)
 
-    def _check_crc(self) -> np.ndarray | None:
-        """Starts of each unit's CRCs, or None when every unit has one [unit.crc]."""
-        stored = self.index.stored
-        if stored is None and self.item_bytes is not None and self.index.tile is None and self._offsets is None:
-            k = self.index.unit if isinstance(self.index.unit, int) else 1
-            per_unit: Column = k * self.item_bytes
-        elif stored is not None:
-            per_unit = stored
-        elif self._offsets is not None:
-            per_unit = np.diff(self._offsets)
-        else:
-            return self._check_tile_crc()
-        if isinstance(per_unit, int) or not len(per_unit) or per_unit.max() <= CRC_SPAN:
-            if not isinstance(per_unit, int) or per_unit <= CRC_SPAN:
-                checked(self.index.crc, self.n_units, "chunk.index.crc")
-                return None
-            lengths = np.full(self.n_units, per_unit, np.int64)
-            if stored is None and self.n_units:  # the last unit may hold fewer items
-                last = self.n_items - (self.n_units - 1) * int(self.index.unit)  # type: ignore[arg-type]
-                lengths[-1] = last * (self.item_bytes or 0)
-        else:
-            lengths = per_unit.astype(np.int64)
-        starts = prefix(np.maximum(1, -(-lengths // CRC_SPAN)))
-        checked(self.index.crc, int(starts[-1]), "chunk.index.crc")
-        return starts
-
-    def _check_tile_crc(self) -> np.ndarray | None:
-        """Raw tiles: lengths follow from the shapes."""
-        tile = self.index.tile or ()
-        if math.prod(tile) * self.itemsize <= CRC_SPAN or not self.n_units:
-            checked(self.index.crc, self.n_units, "chunk.index.crc")
+    def _even_bytes(self) -> tuple[int, int] | None:
+        """Decoded bytes of every unit but the last, and of the last, where that is arithmetic."""
+        if self.item_bytes is None or self._unit_starts is not None or self.index.tile is not None or not self.n_units:
             return None
-        lengths = [
-            math.prod(self.tile_shape(shape, place)) * self.itemsize
-            for item in range(self.n_items)
-            for shape in [self.shape_of(item)]
-            for place in np.ndindex(*_grid(shape, tile))
-        ]
-        starts = prefix(np.maximum(1, -(-np.array(lengths) // CRC_SPAN)))
-        checked(self.index.crc, int(starts[-1]), "chunk.index.crc")
-        return starts
+        k: int = self.index.unit  # type: ignore[assignment]
+        return min(k, self.n_items) * self.item_bytes, (self.n_items - (self.n_units - 1) * k) * self.item_bytes
+
+    def _check_raw(self) -> None:
+        """Stored lengths of raw units are their decoded ones [chunk.index.stored_raw]; of tiles, when they are read."""
+        stored, codec, even = self.index.stored, self.index.codec, self._even_bytes()
+        raw = [number for number, pipeline in enumerate(self.index.codecs) if not pipeline]
+        if stored is None or not raw or self.index.tile is not None or (isinstance(codec, int) and codec not in raw):
+            return
+        if isinstance(stored, int) and isinstance(codec, int) and even is not None:
+            wrong = even[1] != stored or (self.n_units > 1 and even[0] != stored)
+        else:
+            wrong = any(
+                bool(((self._unit_bytes(a, b) != entries(stored, a, b)) & np.isin(entries(codec, a, b), raw)).any())
+                for a, b in _blocks(self.n_units)
+            )
+        if wrong:
+            raise error("E_INDEX_STORED", "chunk.index.stored_raw", "a raw unit is not as long as its items")
+
+    def _check_crc(self) -> int:
+        """The number of CRCs of every unit but the last, where that is one number; else 0 [unit.crc_entries]."""
+        stored, even = self.index.stored, self._even_bytes()
+        if isinstance(stored, int):
+            per, count = _spans(stored), _spans(stored) * self.n_units
+        elif stored is None and even is not None:
+            per, count = _spans(even[0]), _spans(even[0]) * (self.n_units - 1) + _spans(even[1])
+        elif self.index.tile is not None and stored is None:
+            large = math.prod(self.index.tile) * self.itemsize > CRC_SPAN
+            per, count = (0, sum(_spans(n) for n in self._tile_bytes())) if large else (1, self.n_units)
+        else:
+            count = sum(int(self._crc_counts(a, b).sum()) for a, b in _blocks(self.n_units))
+            per = 1 if count == self.n_units else 0
+        checked(self.index.crc, count, "chunk.index.crc")
+        return per
+
+    def _crc_counts(self, start: int, stop: int) -> np.ndarray:
+        """Numbers of CRCs of units [start, stop); not for raw tiles."""
+        if self.index.stored is not None:
+            lengths = entries(self.index.stored, start, stop)
+        elif self._offsets is not None:
+            lengths = np.diff(self._offsets[start : stop + 1])
+        else:
+            lengths = self._unit_bytes(start, stop)
+        return np.maximum(1, -(-lengths // CRC_SPAN))
+
+    def _tile_bytes(self) -> Iterator[int]:
+        """Decoded bytes of all tiles in order; only for the few of chunks with large tiles [chunk.index.tile_large]."""
+        starts = self._tile_starts
+        for item in range(self.n_items if self.n_units else 0) if starts is None else np.flatnonzero(np.diff(starts)):
+            shape = self.shape_of(int(item))
+            for place in np.ndindex(*_grid(shape, self.index.tile or ())):
+                yield math.prod(self.tile_shape(shape, place)) * self.itemsize
+
+    def _crc_start(self, unit: int) -> int:
+        """The first CRC of a unit; the table is made when it is first needed."""
+        if self._even_crcs:
+            return unit * self._even_crcs
+        if self._crc_starts is None:
+            if self.index.tile is not None and self.index.stored is None:
+                counts = np.array([_spans(n) for n in self._tile_bytes()], np.int64)
+            else:
+                counts = np.concatenate([self._crc_counts(a, b).astype(np.int32) for a, b in _blocks(self.n_units)])
+            self._crc_starts = prefix(counts)
+        return int(self._crc_starts[unit])
 
     # --- questions ------------------------------------------------------------------------------------------------
 
@@ -211,6 +241,15 @@ class Geometry:
             return sample * count, count
         first = int(self._sample_starts[sample])
         return first, int(self._sample_starts[sample + 1]) - first
+
+    def items_between(self, sample: int, count: int) -> tuple[int, int]:
+        """Items [start, stop) of samples [sample, sample+count)."""
+        if self._sample_starts is not None:
+            return int(self._sample_starts[sample]), int(self._sample_starts[sample + count])
+        each = 1 if self.index.items is None else at(self.index.items, 0)
+        if isinstance(self.index.missing, int) and self.index.missing:
+            each = 0
+        return sample * each, (sample + count) * each
 
     def item_starts(self, first: int, count: int) -> np.ndarray:
         """Item numbers at which samples [first, first+count) start, and the end: int64 of length count+1."""
@@ -229,6 +268,12 @@ class Geometry:
     def bytes_of(self, start: int, stop: int) -> np.ndarray:
         """Decoded bytes of items [start, stop), int64."""
         return self._item_bytes(start, stop)
+
+    def decoded(self, start: int, stop: int) -> int:
+        """Decoded bytes of units [start, stop) of whole items."""
+        if self.item_bytes is not None:
+            return (self.unit_items(stop - 1)[1] - self.unit_items(start)[0]) * self.item_bytes
+        return int(self._unit_bytes(start, stop).sum())
 
     def unit_of(self, item: int) -> int:
         """The unit that holds an item (not for tiled chunks)."""
@@ -279,9 +324,12 @@ class Geometry:
         return _grid(self.shape_of(item), self.index.tile or ())
 
     def _item_offset(self, item: int) -> int:
+        """Bytes of the items before one, in a chunk of raw tiles; the table is made when it is first needed."""
         if self.item_bytes is not None:
             return item * self.item_bytes
-        return sum(int(self._item_bytes(a, b).sum()) for a, b in _blocks(item))
+        if self._item_offsets is None:
+            self._item_offsets = prefix(self._item_bytes(0, self.n_items))
+        return int(self._item_offsets[item])
 
     def _placed(self, number: int, decoded: int, raw_offset: int) -> Unit:
         codec = at(self.index.codec, number)
@@ -297,10 +345,8 @@ class Geometry:
 
     def crcs(self, unit: Unit) -> list[int]:
         """CRC-32 of each started MiB of a unit's stored bytes [unit.crc]."""
-        if self._crc_starts is None:
-            return [at(self.index.crc, unit.number)]
-        start, stop = int(self._crc_starts[unit.number]), int(self._crc_starts[unit.number + 1])
-        return [at(self.index.crc, i) for i in range(start, stop)]
+        start = self._crc_start(unit.number)
+        return [at(self.index.crc, i) for i in range(start, start + _spans(unit.stored))]
 
 
 def _items(index: ChunkIndex) -> tuple[int, np.ndarray | None]:
@@ -318,7 +364,7 @@ def _items(index: ChunkIndex) -> tuple[int, np.ndarray | None]:
     if isinstance(missing, int):
         wrong = bool(missing) and count > 0
     else:
-        wrong = bool((entries(items, 0, 1)[0] if isinstance(items, int) else items[missing == 1]).any())
+        wrong = bool(items and missing.any()) if isinstance(items, int) else bool(items[missing == 1].any())
     if wrong:
         raise error("E_INDEX_MISSING", "chunk.index.missing", "a missing sample has items")
     if count > MAX_ITEMS:
@@ -328,6 +374,11 @@ def _items(index: ChunkIndex) -> tuple[int, np.ndarray | None]:
 
 def _grid(shape: tuple[int, ...], tile: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(-(-n // t) for n, t in zip(shape, tile, strict=True))
+
+
+def _spans(stored: int) -> int:
+    """CRCs of a unit of so many stored bytes [unit.crc_entries]."""
+    return max(1, -(-stored // CRC_SPAN))
 
 
 def _blocks(count: int):

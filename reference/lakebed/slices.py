@@ -109,7 +109,15 @@ class SliceTable:
     runs: Runs
 
     def used(self) -> SliceTable:
-        """The same slices over a table of only the chunks they use, in order of first use [tensor.chunks.used]."""
+        """The same slices over a table of only the chunks they use, in order of first use [tensor.chunks.used].
+
+        No chunk stands in it twice [table.chunk.name]: equal samples at equal rows make equal chunks.
+        """
+        if len(set(self.chunks)) != len(self.chunks):
+            number: dict[ChunkRef, int] = {}
+            same = np.array([number.setdefault(ref, len(number)) for ref in self.chunks] + [NULL], np.int64)
+            merged = runs(same[self.runs.chunk], self.runs.first, self.runs.count)
+            return SliceTable(tuple(number), merged).used()
         seen, positions = np.unique(self.runs.chunk, return_index=True)
         order = seen[np.argsort(positions, kind="stable")]
         order = order[order != NULL]

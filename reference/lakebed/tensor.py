@@ -163,7 +163,7 @@ class Tensor:
             return self._one(operator.index(index))
         use = spread(default_threads() if threads is None else threads)
         if isinstance(index, slice):
-            start, stop, step = index.indices(len(self))
+            start, stop, step = indices(index, len(self), self.name)
             if step == 1:
                 return self._span(start, max(start, stop), use)
             return self._rows(np.arange(start, stop, step), use)
@@ -202,35 +202,26 @@ class Tensor:
             index.dtype == self._dtype.name
             and len(index.shape) == len(state.shape)
             and (index.items is not None) == state.sequence
-            and all(
-                due is None or not file.geometry.n_items or (np.asarray(axis) == due).all()
-                for due, axis in zip(state.shape, index.shape, strict=True)
-            )
+            and self._fits_dims(file, place)
         )
         if not fits:
             detail = f"dtype, rank, dims or sequence differ from tensor {self.name!r}"
             raise error("E_CHUNK_TENSOR", "chunk.tensor", detail, object=file.key)
 
+    def _fits_dims(self, file: ChunkFile, place: int) -> bool:
+        """Whether every item of one slice has the tensor's fixed dims [chunk.tensor.dims]."""
+        first, count = int(self._runs.first[place]), int(self._runs.count[place])
+        low, high = file.geometry.items_between(first, count)
+        return low == high or all(
+            due is None or (axis == due if isinstance(axis, int) else bool((axis[low:high] == due).all()))
+            for due, axis in zip(self._state.shape, file.index.shape, strict=True)
+        )
+
     def _out_of_range(self, number: int) -> LakebedError:
-        detail = f"sample {number} of tensor {self.name!r}, which has {len(self)}"
-        return error("E_SAMPLE_RANGE", "model.sample", detail, object=self.name)
+        return _outside(number, len(self), self.name)
 
     def _numbers(self, index: Any) -> np.ndarray:
-        """Sample numbers of a list, an integer array or a boolean mask."""
-        rows = np.asarray(index)
-        if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iub"):
-            detail = f"{type(index).__name__} is no index: use an int, slice, list of ints or boolean mask"
-            raise error("E_ARGUMENT", "model.sample", detail, object=self.name)
-        if rows.dtype == bool:
-            if len(rows) != len(self):
-                raise error("E_ARGUMENT", "model.sample", f"a mask of {len(rows)} for {len(self)} samples")
-            return np.flatnonzero(rows)
-        rows = rows.astype(np.int64)
-        rows = np.where(rows < 0, rows + len(self), rows)
-        outside = (rows < 0) | (rows >= len(self))
-        if outside.any():
-            raise self._out_of_range(int(rows[outside][0]))
-        return rows
+        return numbers_of(index, len(self), self.name)
 
     def _span(self, start: int, stop: int, use: Spread) -> Any:
         """Samples [start, stop): whole runs at a time, straight into the result where all are of one shape."""
@@ -243,6 +234,8 @@ class Tensor:
             (file, *self._clip(place, start, stop)) for place, file in zip(range(low, high), files, strict=True)
         ]
         if all(f is not None and f.uniform and f.geometry.item_shape == shape for f in files):
+            for file, first, count in pieces:
+                file.plausible(first, count)  # type: ignore[union-attr]
             out = np.empty((stop - start, *shape), self.dtype)  # type: ignore[misc]
             at = 0
             for file, first, count in pieces:
@@ -284,6 +277,9 @@ class Tensor:
         shape = files[0].geometry.item_shape if files[0] is not None else None
         if not all(f is not None and f.uniform and f.geometry.item_shape == shape for f in files):
             return self._assembled(self._each(rows, use))
+        for place, file in zip(touched, files, strict=True):
+            inside = rows[places == place] - self._starts[place] + int(self._runs.first[place])
+            file.plausible(int(inside.min()), int(inside.max() - inside.min()) + 1)  # type: ignore[union-attr]
         out = np.empty((len(rows), *shape), self.dtype)  # type: ignore[misc]
         for place, file in zip(touched, files, strict=True):
             where = np.flatnonzero(places == place) if len(touched) > 1 else np.arange(len(rows))
@@ -335,8 +331,9 @@ class Tensor:
             return self.read(rows)
         if isinstance(rows, (int, np.integer)):
             return self._region(operator.index(rows), region)
-        numbers = np.arange(len(self))[rows] if isinstance(rows, slice) else self._numbers(rows)
-        return self._assembled([self._region(number, region) for number in numbers.tolist()])
+        every = isinstance(rows, slice)
+        numbers = range(*indices(rows, len(self), self.name)) if every else self._numbers(rows).tolist()
+        return self._assembled([self._region(number, region) for number in numbers])
 
     def _region(self, number: int, region: tuple[Any, ...]) -> Any:
         place, inside = self._locate(number)
@@ -345,10 +342,9 @@ class Tensor:
         if file is None or found is None:
             return None
         if self.sequence:
-            item = list(range(found[0], found[0] + found[1]))[region[0]]
-            items = item if isinstance(item, list) else [item]
-            parts = [self._cut(file, i, region[1:]) for i in items]
-            return parts if isinstance(item, list) else parts[0]
+            items, one = _axis(region[0], found[1], "the items", self.name)
+            parts = [self._cut(file, found[0] + i, region[1:]) for i in items]
+            return parts[0] if one else parts
         return self._cut(file, found[0], region)
 
     def _cut(self, file: ChunkFile, item: int, region: tuple[Any, ...]) -> np.ndarray:
@@ -406,26 +402,78 @@ class Tensor:
         return sum(104 + self._refs[c].payload + self._refs[c].index for c in used)
 
 
+def numbers_of(index: Any, length: int, name: str) -> np.ndarray:
+    """Sample numbers, int64, of a slice, a list, an integer array or a boolean mask, in the order asked for.
+
+    Errors: E_ARGUMENT, E_SAMPLE_RANGE.
+    """
+    if isinstance(index, slice):
+        return np.arange(*indices(index, length, name))
+    try:
+        rows = np.asarray(index)
+    except ValueError:  # a ragged list
+        rows = np.zeros((), object)
+    if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iub"):
+        detail = f"{type(index).__name__} is no index: use an int, slice, list of ints or boolean mask"
+        raise error("E_ARGUMENT", "model.sample", detail, object=name)
+    if rows.dtype == bool:
+        if len(rows) != length:
+            raise error("E_ARGUMENT", "model.sample", f"a mask of {len(rows)} for {length} samples", object=name)
+        return np.flatnonzero(rows)
+    if rows.dtype.kind == "u" and rows.size and int(rows.max()) >= length:  # before it turns negative
+        raise _outside(int(rows.max()), length, name)
+    rows = rows.astype(np.int64)
+    rows = np.where(rows < 0, rows + length, rows)
+    outside = (rows < 0) | (rows >= length)
+    if outside.any():
+        raise _outside(int(rows[outside][0]), length, name)
+    return rows
+
+
+def _outside(number: int, length: int, name: str) -> LakebedError:
+    return error("E_SAMPLE_RANGE", "model.sample", f"sample {number} of {length}", object=name)
+
+
+def indices(part: slice, length: int, name: str) -> tuple[int, int, int]:
+    """Like ``slice.indices``. Errors: E_ARGUMENT."""
+    try:
+        return part.indices(length)
+    except (TypeError, ValueError) as cause:
+        raise error("E_ARGUMENT", "model.sample", f"{part} is no slice: {cause}", object=name) from cause
+
+
 def box_of(region: tuple[Any, ...], shape: Sequence[int], name: str) -> tuple[Region, tuple[Any, ...]]:
-    """What numpy's basic indexing of an item asks for: the box to read, and the index to apply to it afterwards."""
-    if Ellipsis in region:
-        at = region.index(Ellipsis)
+    """What numpy's basic indexing of an item asks for: the box to read, and the index to apply to it afterwards.
+
+    Errors: E_ARGUMENT, E_SAMPLE_SHAPE (too many indexes), E_SAMPLE_RANGE.
+    """
+    dots = [at for at, part in enumerate(region) if part is Ellipsis]
+    if len(dots) == 1:
+        at = dots[0]
         region = region[:at] + (slice(None),) * (len(shape) - len(region) + 1) + region[at + 1 :]
     if len(region) > len(shape):
-        raise error("E_SAMPLE_SHAPE", "model.sample", f"{len(region)} indexes into an item of rank {len(shape)}")
+        detail = f"{len(region)} indexes into an item of rank {len(shape)}"
+        raise error("E_SAMPLE_SHAPE", "model.sample", detail, object=name)
     box: list[slice] = []
     after: list[Any] = []
     for axis, side in enumerate(shape):
         part = region[axis] if axis < len(region) else slice(None)
-        if isinstance(part, slice):
-            numbers = range(*part.indices(side))
-            low, high = (min(numbers[0], numbers[-1]), max(numbers[0], numbers[-1]) + 1) if numbers else (0, 0)
-            box.append(slice(low, high))
-            after.append(slice(None) if numbers.step > 0 and numbers.step == 1 else slice(None, None, numbers.step))
-        else:
-            number = operator.index(part)
-            if not -side <= number < side:
-                raise error("E_SAMPLE_RANGE", "model.sample", f"{number} on axis {axis} of {side}", object=name)
-            box.append(slice(number % side, number % side + 1))
-            after.append(0)
+        numbers, one = _axis(part, side, f"axis {axis}", name)
+        low, high = (min(numbers[0], numbers[-1]), max(numbers[0], numbers[-1]) + 1) if numbers else (0, 0)
+        box.append(slice(low, high))
+        after.append(0 if one else slice(None, None, numbers.step))
     return tuple(box), tuple(after)
+
+
+def _axis(part: Any, side: int, what: str, name: str) -> tuple[range, bool]:
+    """The places on one axis that an int or a slice means, and whether it is an int."""
+    if isinstance(part, slice):
+        return range(*indices(part, side, name)), False
+    try:
+        number = operator.index(part)
+    except TypeError:
+        detail = f"{type(part).__name__} on {what}: a part is told by ints and slices"
+        raise error("E_ARGUMENT", "model.sample", detail, object=name) from None
+    if not -side <= number < side:
+        raise error("E_SAMPLE_RANGE", "model.sample", f"{number} on {what} of {side}", object=name)
+    return range(number % side, number % side + 1), True

@@ -49,7 +49,7 @@ class UnitRule:
         size = int(unit.get("bytes", UNIT_BYTES))
         if item_bytes is None:
             return UnitRule(bytes=size)
-        return UnitRule(items=max(1, size // item_bytes) if item_bytes else UNIT_ITEMS)
+        return UnitRule(items=max(1, size // max(1, item_bytes)))
 
 
 class ChunkWriter:
@@ -68,10 +68,12 @@ class ChunkWriter:
         pipeline: Pipeline,
         rule: UnitRule,
         tile: tuple[int, ...] | None = None,
+        chunk_bytes: int | None = None,
         fixed_axes: Sequence[bool] = (),
     ) -> None:
         self.tensor, self.row, self.dtype, self.itemsize, self.rank = tensor, row, dtype, itemsize, rank
         self.sequence, self.pipeline, self.rule, self.tile = sequence, pipeline, rule, tile
+        self._chunk_bytes = CHUNK_BYTES if chunk_bytes is None else chunk_bytes
         self._store = store
         self._spool = store.spool()
         self._hash = hashlib.sha256(HEAD)
@@ -112,7 +114,7 @@ class ChunkWriter:
         if self.sequence:
             index += self.samples * _width(self._most)
         return (
-            self.payload + self._pending_bytes >= CHUNK_BYTES
+            self.payload + self._pending_bytes >= self._chunk_bytes
             or index >= INDEX_BYTES
             or self.samples >= MAX_CHUNK_SAMPLES // 2
             or self._items >= MAX_CHUNK_SAMPLES // 2
@@ -309,11 +311,6 @@ class ChunkWriter:
 
     def discard(self) -> None:
         self._spool.discard()
-
-    @property
-    def whole(self) -> bool:
-        """Whether every item that was added has its sample: not so after an error in between."""
-        return self._items == sum(count * max(0, items) for count, items in self._counts)
 
     def index(self) -> ChunkIndex:
         """The canonical index of what was added [index.canonical]."""

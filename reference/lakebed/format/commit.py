@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-
 from datetime import datetime
 from typing import Any
 
@@ -20,7 +19,7 @@ from .chunk import MAX_INDEX
 KNOWN_READ: frozenset[str] = frozenset()
 KNOWN_WRITE: frozenset[str] = frozenset()
 MAX_MANIFEST = document.MAX_BYTES
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
+_TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z")
 _ID = re.compile(r"[0-9a-f]{32}")
 _FEATURE = re.compile(r"[a-z0-9._-]+")
 _HTYPE = re.compile(r"[a-z0-9_.\[\]]{1,64}")
@@ -80,7 +79,7 @@ def _commit(raw: dict[str, Any], key: str) -> Commit:
     if not hint and (place is None or place[1] != branch or int(place[2]) != number):
         raise error("E_COMMIT_PLACE", "commit.place", f"the document says {branch} {number}")
     length = take.integer("length", 0, MAX_INT)
-    commit = Commit(
+    return Commit(
         version=version,
         requires_read=read,
         requires_write=write,
@@ -97,7 +96,6 @@ def _commit(raw: dict[str, Any], key: str) -> Commit:
         tensors=_tensors(take.take("tensors", dict), length),
         extra=raw,
     )
-    return commit
 
 
 def _requires(raw: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -159,11 +157,14 @@ def _tensor_members(tensor: TensorState) -> dict[str, Any]:
 
 
 def _tensors(raw: dict[str, Any], length: int) -> dict[str, TensorState]:
+    for name in raw:
+        if not names.is_tensor(name):
+            raise error("E_TENSOR_FIELD", "tensor.name", f"{name[:80]!r} cannot be a tensor's name")
     groups = {name[:i] for name in raw for i, letter in enumerate(name) if letter == "/"}
     out = {}
     for name, members in raw.items():
-        if not names.is_tensor(name) or name in groups:
-            raise error("E_TENSOR_FIELD", "tensor.name", f"{name!r} cannot be a tensor's name")
+        if name in groups:
+            raise error("E_TENSOR_FIELD", "tensor.name", f"{name!r} is a tensor and the group of another")
         if type(members) is not dict:
             raise error("E_COMMIT_FIELD", "commit.tensors", f"tensor {name!r} is no object")
         out[name] = _tensor(name, members)
@@ -315,7 +316,8 @@ def decode_manifest(data: bytes, ref: ManifestRef, key: str) -> SliceTable:
 
 def encode_tag(tag: Tag) -> bytes:
     """[tag.tag]"""
-    return document.encode({"lakebed": document.VERSION, "tag": tag.name} | _ref_members(tag.target) | {"time": tag.time})
+    members = {"lakebed": document.VERSION, "tag": tag.name} | _ref_members(tag.target)
+    return document.encode(members | {"time": tag.time})
 
 
 def decode_tag(data: bytes, key: str) -> Tag:

@@ -11,6 +11,8 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from ..columns import MAX_INT
 from ..errors import LakebedError, error
 
@@ -20,7 +22,10 @@ VERSION = "1.0"
 MAJOR = 1
 _END = re.compile(rb',"crc32":"([0-9a-f]{8})"\}')
 _END_SIZE = 20
-_DEEP = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]+|\\.)*"', re.DOTALL)
+_STEPS = bytes(1 if b in b"[{" else 255 for b in range(256))
+_OTHERS = bytes(b for b in range(256) if b not in b"[]{}")
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def encode(members: Mapping[str, Any]) -> bytes:
@@ -39,6 +44,21 @@ def encode(members: Mapping[str, Any]) -> bytes:
     return data
 
 
+def plain(members: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    """A deep copy of attributes as JSON gives it back, to stand ``depth`` deep in a document. Errors: E_ARGUMENT."""
+    nested: Any = members
+    for _ in range(depth - 1):
+        nested = {"": nested}
+    body = encode(nested)[:-_END_SIZE] + b"}"
+    try:
+        copy = json.loads(body, object_pairs_hook=_unique, parse_int=_integer)
+    except LakebedError as cause:
+        raise error("E_ARGUMENT", cause.clause, cause.detail) from cause
+    for _ in range(depth - 1):
+        copy = copy[""]
+    return copy
+
+
 def decode(data: bytes, key: str) -> dict[str, Any]:
     """The members, without `crc32`; every check of the spec in its order [json.order].
 
@@ -54,7 +74,11 @@ def decode(data: bytes, key: str) -> dict[str, Any]:
         raise error("E_JSON_LIMIT", "json.depth", f"nested deeper than {MAX_DEPTH}", object=key)
     try:
         members = json.loads(
-            data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_integer
+            data.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_int=_integer,
+            parse_float=_finite,
         )
     except LakebedError as cause:
         cause.object = key
@@ -63,7 +87,8 @@ def decode(data: bytes, key: str) -> dict[str, Any]:
         raise error("E_JSON_SYNTAX", "json.syntax", f"not JSON: {cause}", object=key) from cause
     if type(members) is not dict or members.pop("crc32", None) is None:
         raise error("E_JSON_SYNTAX", "json.syntax", "the document is no JSON object", object=key)
-    _finite(members, key)
+    if _HALF.search(data) and _surrogate(members):
+        raise error("E_JSON_SYNTAX", "json.surrogate", "a string holds an unpaired surrogate", object=key)
     check_version(members, key)
     return members
 
@@ -81,9 +106,9 @@ def check_version(members: Mapping[str, Any], key: str) -> None:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     out = dict(pairs)
     if len(out) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise error("E_JSON_DUPLICATE", "json.duplicate", f"a member is named twice: {twice!r}")
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise error("E_JSON_DUPLICATE", "json.duplicate", f"a member is named twice: {twice[:80]!r}")
     return out
 
 
@@ -97,11 +122,12 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-def _finite(value: Any, key: str) -> None:
+def _finite(text: str) -> float:
     """Python reads 1e400 as infinity; the format does not."""
-    for item in _walk(value):
-        if type(item) is float and item - item != 0:
-            raise error("E_JSON_LIMIT", "json.floats", "a number is too large for a float64", object=key)
+    number = float(text)
+    if number - number != 0:
+        raise error("E_JSON_LIMIT", "json.floats", f"the number {text[:24]} is too large for a float64")
+    return number
 
 
 def _numbers(value: Any) -> None:
@@ -129,12 +155,18 @@ def _depth(data: bytes) -> int:
     """Deepest nesting, counted on the text, so that no parser recurses first."""
     if data.count(b"{") + data.count(b"[") <= MAX_DEPTH:
         return 0
-    depth = deepest = 0
-    for match in _DEEP.finditer(data):
-        first = match[0][:1]
-        if first in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif first in b"]}":
-            depth -= 1
+    brackets = _STRING.sub(b"", data).translate(_STEPS, _OTHERS)
+    deepest = depth = 0
+    for start in range(0, len(brackets), 1 << 20):
+        steps = depth + np.cumsum(np.frombuffer(brackets, np.int8)[start : start + (1 << 20)], dtype=np.int64)
+        deepest, depth = max(deepest, int(steps.max())), int(steps[-1])
     return deepest
+
+
+def _surrogate(value: Any) -> bool:
+    """Whether a string or a member's name holds half of a pair [json.surrogate]."""
+    if type(value) is str:
+        return any("\ud800" <= letter <= "\udfff" for letter in value)
+    if type(value) is dict:
+        return any(_surrogate(name) or _surrogate(item) for name, item in value.items())
+    return type(value) is list and any(map(_surrogate, value))

@@ -6,12 +6,14 @@ The msgpack library does the bytes; what the subset forbids is refused here.
 
 from __future__ import annotations
 
+import math
+import re
 from typing import Any
 
 import msgpack
 import numpy as np
 
-from ..columns import from_ext
+from ..columns import MAX_INT, from_ext
 from ..errors import LakebedError, error
 
 MAX_DEPTH = 8
@@ -43,12 +45,14 @@ def decode(data: bytes | memoryview) -> dict[str, Any]:
     except LakebedError:
         raise
     except (ValueError, msgpack.UnpackException, UnicodeError, RecursionError) as cause:
-        raise error("E_INDEX_SYNTAX", "index.types", f"the index is not MessagePack of the subset: {cause!r}") from cause
+        detail = f"the index is not MessagePack of the subset: {cause!r}"
+        raise error("E_INDEX_SYNTAX", "index.types", detail) from cause
     if unpacker.tell() != size:
         raise error("E_INDEX_SYNTAX", "index.end", f"{size - unpacker.tell()} bytes follow the index map")
     if type(value) is not dict:
         raise error("E_INDEX_SYNTAX", "index.map", "the index is no map")
-    _check_types(value, 1)
+    if _check_types(value, 1) and b"\xca" in bytes(data):
+        _no_float32(bytes(data))
     return value
 
 
@@ -67,23 +71,61 @@ def _unique(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
 
 def _ext(width: int, data: bytes) -> np.ndarray:
     if width not in (1, 2, 4, 8):
-        raise error("E_INDEX_SYNTAX", "index.types", f"extension type {width} is not of the subset")
+        raise error("E_INDEX_SYNTAX", "index.ext", f"extension type {width} is not of the subset")
     return from_ext(width, data, "column.ext")
 
 
-def _check_types(value: Any, depth: int) -> None:
+def _check_types(value: Any, depth: int) -> bool:
+    """Refuse what the library allows and the subset does not; gives whether there is a float."""
     kind = type(value)
-    if kind in (int, str, bool, float, np.ndarray):
-        return
+    if kind in (str, bool, np.ndarray):
+        return False
+    if kind is int:
+        if abs(value) > MAX_INT:
+            raise error("E_INDEX_LIMIT", "index.integers", f"{value} passes 2^53-1")
+        return False
+    if kind is float:
+        if not math.isfinite(value):
+            raise error("E_INDEX_LIMIT", "index.finite", f"a float of the index is {value}")
+        return True
+    if kind not in (dict, list):
+        raise error("E_INDEX_SYNTAX", "index.types", f"{kind.__name__} is not of the subset")
     if depth > MAX_DEPTH:
         raise error("E_INDEX_SYNTAX", "index.depth", f"the index nests deeper than {MAX_DEPTH}")
-    if kind is dict:
-        for key, item in value.items():
-            if type(key) is not str:
-                raise error("E_INDEX_SYNTAX", "index.types", "a key of the index is no string")
-            _check_types(item, depth + 1)
-    elif kind is list:
-        for item in value:
-            _check_types(item, depth + 1)
-    else:
-        raise error("E_INDEX_SYNTAX", "index.types", f"{kind.__name__} is not of the subset")
+    if kind is dict and not all(type(key) is str for key in value):
+        raise error("E_INDEX_SYNTAX", "index.keys", "a key of the index is no string")
+    items = value.values() if kind is dict else value
+    kinds = set(map(type, items))
+    if kinds == {int}:  # the common case of a hostile flood, in one look
+        items = (min(items), max(items))
+    elif kinds <= {str, bool}:
+        return False
+    found = False
+    for item in items:
+        found = _check_types(item, depth + 1) or found
+    return found
+
+
+# Headers and short values in one match each; strings and extensions are skipped by their lengths.
+_PLAIN = re.compile(
+    rb"(?:[\x00-\x9f\xa0\xc2\xc3\xe0-\xff]|\xa1.|\xa2..|\xa3...|\xa4....|\xa5.{5}|[\xcc\xd0].|[\xcd\xd1\xdc\xde]..|"
+    rb"[\xce\xd2\xdd\xdf].{4}|[\xcb\xcf\xd3].{8}|\xd4..|\xd5...|\xd6.{5}|\xd7.{9}|\xd8.{17})*",
+    re.DOTALL,
+)
+_SIZED = {0xD9: (1, 0), 0xDA: (2, 0), 0xDB: (4, 0), 0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1)}
+
+
+def _no_float32(data: bytes) -> None:
+    """The library reads a float32 as it reads a float64; only the first byte tells [index.types]."""
+    at = 0
+    while at < len(data):
+        at = _PLAIN.match(data, at).end()  # type: ignore[union-attr]
+        if at == len(data):
+            return
+        if data[at] == 0xCA:
+            raise error("E_INDEX_SYNTAX", "index.types", "a float32 is not of the subset")
+        if 0xA0 <= data[at] <= 0xBF:
+            at += 1 + (data[at] & 31)
+        else:
+            size, more = _SIZED[data[at]]
+            at += 1 + size + more + int.from_bytes(data[at + 1 : at + 1 + size], "big")
