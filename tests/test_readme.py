@@ -1,4 +1,4 @@
-"""The README keeps its word: its code runs, its commands are the ones that are run, its pictures of the format agree."""
+"""The README keeps its word: its code runs, its commands are the ones that are run, its links lead somewhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def test_code_runs_in_an_empty_folder(tmp_path, monkeypatch):
     script = "\n".join(blocks("python"))
     assert script.count("assert") > 10
     exec(compile(script, "README.md", "exec"), {"__name__": "readme"})
-    assert sorted(path.name for path in tmp_path.glob("*.lakebed")) == ["pets.lakebed", "photos.lakebed", "sensor.lakebed"]
+    made = sorted(path.name for path in tmp_path.glob("*.lakebed"))
+    assert made == ["pets.lakebed", "photos.lakebed", "sensor.lakebed"]
 
 
 def test_two_commands_of_one_line_each():

@@ -31,7 +31,9 @@ _DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 
 @dataclass(slots=True)
 class Exported:
-    """What an export wrote. ``verbatim`` files are the stored bytes; ``empty`` rows gave none; ``renamed`` are (wanted, given) names."""
+    """What an export wrote. ``verbatim`` files are the stored bytes; ``empty`` rows gave no file; ``renamed`` are pairs
+    of the name that the data wanted and the one that was given.
+    """
 
     rows: int = 0
     files: int = 0

@@ -69,7 +69,8 @@ def _show_import(done: Any, place: str) -> None:
     console.print(Text.assemble(("took     ", "green" if done.rows else "red"), taken))
     console.print(Text.assemble(("refused  ", "red" if done.refused else "dim"), f"{len(done.refused):,}{hidden}"))
     if done.commit is not None:
-        console.print(Text.assemble(("commit   ", "dim"), f"{done.commit.branch} {done.commit.number} of {plain(place)}"))
+        made = f"{done.commit.branch} {done.commit.number} of {plain(place)}"
+        console.print(Text.assemble(("commit   ", "dim"), made))
 
 
 @click.command(name="export")
@@ -137,7 +138,8 @@ def _show_step(step: demo.Step) -> None:
         for fact in step.facts:
             console.print(Text(f"     {plain(fact)}", "dim"))
         return
-    rows = table("row", "name", "label", "shape", "stored as", "bytes", "boxes", "mask", right=("row", "bytes", "boxes"))
+    numbers = ("row", "bytes", "boxes")
+    rows = table("row", "name", "label", "shape", "stored as", "bytes", "boxes", "mask", right=numbers)
     for row in step.rows:
         name, label = cell(row["name"]), cell(row["label"], _TINTS.get(row["label"], ""))
         mask = row["mask"] or "–"

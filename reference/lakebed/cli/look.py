@@ -77,7 +77,7 @@ def log(place: str, count: int | None, as_json: bool, **at: Any) -> None:
     named: dict[tuple[str, int], list[str]] = {}
     for name, tag in (tags or {}).items():
         named.setdefault((tag.target.branch, tag.target.number), []).append(name)
-    commits = []
+    commits: list[Commit] = []
     for commit in ds.log():
         if count is not None and len(commits) == count:
             break
@@ -158,29 +158,33 @@ def cat(place: str, tensor: str, row: int, target: str | None, as_json: bool, **
 @json_option
 def codecs_command(as_json: bool) -> None:
     """Every codec: what it keeps exactly, and whether it can be used here."""
-    found = [
-        {
-            "name": row.name,
-            "aliases": list(row.aliases),
-            "kind": row.kind,
-            "exact": row.exact,
-            "about": row.about,
-            "parameters": [param.name for param in row.params],
-            "library": row.library,
-            "extra": row.extra,
-            "installed": row.extra is None or installed(row.library),
-        }
-        for row in codecs.CODECS.values()
-    ]
     if as_json:
-        emit(found)
+        emit([_codec(row) for row in codecs.CODECS.values()])
         return
     rows = table("codec", "kind", "exact", "parameters", "about", "here")
-    for each in found:
-        here = cell("yes", "green") if each["installed"] else cell(f"pip install 'lakebed[{each['extra']}]'", "yellow")
-        named = ", ".join((each["name"], *each["aliases"]))
-        rows.add_row(cell(named, "bold"), each["kind"], each["exact"], ", ".join(each["parameters"]), each["about"], here)
+    for row in codecs.CODECS.values():
+        here = cell("yes", "green") if _usable(row) else cell(f"pip install 'lakebed[{row.extra}]'", "yellow")
+        named = cell(", ".join((row.name, *row.aliases)), "bold")
+        rows.add_row(named, row.kind, row.exact, ", ".join(p.name for p in row.params), row.about, here)
     out().print(rows)
+
+
+def _usable(row: codecs.Codec) -> bool:
+    return row.extra is None or installed(row.library)
+
+
+def _codec(row: codecs.Codec) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "aliases": list(row.aliases),
+        "kind": row.kind,
+        "exact": row.exact,
+        "about": row.about,
+        "parameters": [param.name for param in row.params],
+        "library": row.library,
+        "extra": row.extra,
+        "installed": _usable(row),
+    }
 
 
 # --- what is said of things ------------------------------------------------------------------------------------------
@@ -329,7 +333,8 @@ def _bytes(tensor: Tensor, row: int) -> bytes:
         return value.encode("utf-8")
     if not isinstance(value, np.ndarray | np.generic):
         what = "missing" if value is None else f"a {type(value).__name__}"
-        raise error("E_FILE_ABSENT", "media.verbatim", f"sample {row} is {what}: no file and no array", object=tensor.name)
+        detail = f"sample {row} is {what}: no file and no array"
+        raise error("E_FILE_ABSENT", "media.verbatim", detail, object=tensor.name)
     held = io.BytesIO()
     np.lib.format.write_array(held, np.asarray(value), allow_pickle=False)
     return held.getvalue()

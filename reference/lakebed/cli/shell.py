@@ -67,12 +67,10 @@ def size(count: int) -> str:
     """Bytes for people: 999 B, 1.5 kB, 23 MB."""
     if count < 1000:
         return f"{count} B"
-    value = float(count)
-    for unit in ("kB", "MB", "GB", "TB"):
-        value /= 1000
-        if value < 999.5:
-            break
-    return f"{value:.1f} {unit}" if value < 10 else f"{value:.0f} {unit}"
+    value, units = count / 1000, ["kB", "MB", "GB", "TB"]
+    while value >= 999.5 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    return f"{value:.1f} {units[0]}" if value < 10 else f"{value:.0f} {units[0]}"
 
 
 def shape(sides: Sequence[int | None]) -> str:
@@ -189,6 +187,6 @@ def progress(title: str, total: int | None = None) -> Iterator[Callable[..., Non
 
         def tell(done: int, what: str | None = None, total: int | None = None) -> None:
             said = title if what is None else f"{title}  {plain(what)[-48:]}".replace("[", "\\[")
-            bar.update(task, completed=done, description=said, **({} if total is None else {"total": total}))
+            bar.update(task, completed=done, description=said, total=total)  # None leaves the total as it is
 
         yield tell

@@ -149,7 +149,9 @@ def _read(found: Found, limit: int) -> EncodedFile:
         if isinstance(cause, LakebedError):
             raise
         raise error("E_SAMPLE_FILE", _CLAUSE, f"cannot be read: {cause.strerror or cause}") from cause
-    if file.refuse is None and file.format not in formats(file.dtype):
+    if file.refuse is not None:
+        raise error("E_SAMPLE_FILE", _CLAUSE, file.refuse)
+    if file.format not in formats(file.dtype):
         raise error("E_SAMPLE_FILE", _CLAUSE, f"a {file.format} file of {file.dtype} values is no picture kept here")
     return file
 

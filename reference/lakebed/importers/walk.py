@@ -63,8 +63,8 @@ class Walk:
     def _problem(self, entry: os.DirEntry[str]) -> LakebedError | None:
         try:
             if entry.is_symlink():
-                target = Path(entry.path).resolve()
-                if not target.is_relative_to(self.root.resolve()):
+                target = Path(os.path.realpath(entry.path))
+                if not target.is_relative_to(os.path.realpath(self.root)):
                     return _refused("a link that leads out of the folder")
                 if target.is_dir():
                     return _refused("a link to a folder")
