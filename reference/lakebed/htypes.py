@@ -39,6 +39,8 @@ Value = np.ndarray | list[np.ndarray]
 _INTS = tuple(name for name, row in DTYPES.items() if row.kind in ("int", "uint"))
 _FLOATS = tuple(name for name, row in DTYPES.items() if row.kind == "float")
 _NUMBERS = tuple(name for name, row in DTYPES.items() if row.kind in ("int", "uint", "float"))
+MEDIA = ("picture", "audio", "video", "dicom", "nifti", "points", "mesh")
+"""What media codecs stand for, one of these each."""
 COORDS = {"type": ("pixel", "fractional"), "mode": ("LTRB", "LTWH", "CCWH")}
 
 
@@ -57,7 +59,8 @@ class HType:
     """One row. ``check(htype, attributes, item)`` raises for an item that breaks a rule of the htype.
 
     ``convert`` turns a caller's value for one item into an array; ``present`` turns a stored item into what users
-    hold. ``shape_only``: the check looks at the item's shape and nothing else. ``exact``: no lossy codec, ever
+    hold. ``shapes`` are an item's (none: any), the default first; ``media`` are the kinds of files it takes.
+    ``shape_only``: the check looks at the item's shape and nothing else. ``exact``: no lossy codec, ever
     [htype.lossless].
     """
 
@@ -65,8 +68,7 @@ class HType:
     about: str
     dtypes: tuple[str, ...]
     dtype: str | None
-    ranks: tuple[int, ...] | None
-    shape: Shape | None
+    shapes: tuple[Shape, ...]
     exact: bool = False
     sequence: bool = False
     attributes: tuple[str, ...] = ()
@@ -75,18 +77,23 @@ class HType:
     convert: Callable[[Any, str], np.ndarray] | None = None
     present: Callable[[np.ndarray], Any] | None = None
     shape_only: bool = False
+    media: tuple[str, ...] = ("picture",)
     defaults: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> Shape | None:
+        """Of an item when nobody says; None: that of the first sample."""
+        return self.shapes[0] if self.shapes else None
+
+    def fits(self, shape: Shape) -> bool:
+        """Is ``shape`` one of the row's, perhaps with free axes fixed?"""
+        return not self.shapes or any(
+            len(own) == len(shape) and all(a is None or a == b for a, b in zip(own, shape, strict=True))
+            for own in self.shapes
+        )
 
 
 # --- rules about a tensor's shape, judged when it is created ----------------------------------------------------------
-
-
-def _last(*lengths: int) -> Callable[[str, Shape], str | None]:
-    def reason(name: str, shape: Shape) -> str | None:
-        wanted = " or ".join(map(str, lengths))
-        return None if shape[-1] in lengths else f"the last axis is {wanted}"
-
-    return reason
 
 
 def _image(name: str, shape: Shape) -> str | None:
@@ -94,40 +101,32 @@ def _image(name: str, shape: Shape) -> str | None:
     return "a picture has 1 to 4 channels" if wrong else None
 
 
-def _gray(name: str, shape: Shape) -> str | None:
-    return None if len(shape) == 2 or shape[2] == 1 else "a third axis has length 1"
-
-
-_TEXT: dict[str, Any] = {"exact": True, "dtypes": ("uint8",), "dtype": "uint8", "ranks": (1,), "shape": (None,)}
+_TEXT: dict[str, Any] = {"exact": True, "dtypes": ("uint8",), "dtype": "uint8", "shapes": ((None,),), "media": ()}
 # One row per clause: [htype.generic] [htype.image] [htype.image_rgb] [htype.image_gray] [htype.class_label]
 # [htype.bbox] [htype.binary_mask] [htype.segment_mask] [htype.keypoints] [htype.point] [htype.polygon]
 # [htype.embedding] [htype.text] [htype.json] [htype.list] [htype.tag]. Axes: [htype.image_rgb.channels]
 # [htype.image_gray.channels] [htype.binary_mask.rank] [htype.segment_mask.rank] [htype.point.axes]
 # [htype.polygon.axes] [htype.embedding.rank]; dtype and shape given when none is asked: [htype.default].
 _ROWS = (
-    HType("generic", "anything", tuple(DTYPES), "float64", None, None),
+    HType("generic", "anything", tuple(DTYPES), "float64", (), media=MEDIA),
     HType(
         "image",
         "a picture: height, width, channels",
         ("uint8", "uint16"),
         "uint8",
-        (2, 3),
-        (None, None, None),
+        ((None, None, None), (None, None)),
         frame=_image,
         check=check_channels,
         shape_only=True,
     ),
-    HType(
-        "image.rgb", "a picture of three channels", ("uint8", "uint16"), "uint8", (3,), (None, None, 3), frame=_last(3)
-    ),
-    HType("image.gray", "a picture of one channel", ("uint8", "uint16"), "uint8", (2, 3), (None, None), frame=_gray),
+    HType("image.rgb", "a picture of three channels", ("uint8", "uint16"), "uint8", ((None, None, 3),)),
+    HType("image.gray", "a picture of one channel", ("uint8", "uint16"), "uint8", ((None, None), (None, None, 1))),
     HType(
         "class_label",
         "ids of named classes",
         _INTS,
         "uint32",
-        (0, 1),
-        (),
+        ((), (None,)),
         True,
         attributes=("class_names",),
         check=check_class,
@@ -137,22 +136,19 @@ _ROWS = (
         "boxes: one row of four numbers each",
         _NUMBERS,
         "float32",
-        (2,),
-        (None, 4),
+        ((None, 4),),
         True,
         attributes=("coords",),
-        frame=_last(4),
         check=check_bbox,
         defaults={"coords": BBOX},
     ),
-    HType("binary_mask", "a mask, or one per object", ("bool",), "bool", (2, 3), (None, None), True),
+    HType("binary_mask", "a mask, or one per object", ("bool",), "bool", ((None, None), (None, None, None)), True),
     HType(
         "segment_mask",
         "a class id for every pixel",
         ("uint8", "uint16", "uint32", "uint64"),
         "uint32",
-        (2, 3),
-        (None, None),
+        ((None, None), (None, None, None)),
         True,
         attributes=("class_names",),
         check=check_class,
@@ -162,11 +158,9 @@ _ROWS = (
         "named points of every object: x, y, visibility",
         ("float32", "int32"),
         "float32",
-        (3,),
-        (None, None, 3),
+        ((None, None, 3),),
         True,
         attributes=("keypoints", "connections"),
-        frame=_last(3),
         check=check_keypoints,
     ),
     HType(
@@ -174,10 +168,8 @@ _ROWS = (
         "points in two or three dimensions",
         _NUMBERS,
         "float32",
-        (2,),
-        (None, 2),
+        ((None, 2), (None, 3)),
         True,
-        frame=_last(2, 3),
         check=check_finite,
     ),
     HType(
@@ -185,14 +177,12 @@ _ROWS = (
         "a list of polygons, each a row per point",
         _NUMBERS,
         "float32",
-        (2,),
-        (None, 2),
+        ((None, 2), (None, 3)),
         True,
         True,
-        frame=_last(2, 3),
         check=check_polygon,
     ),
-    HType("embedding", "a vector", _FLOATS, "float32", (1,), (None,)),
+    HType("embedding", "a vector", _FLOATS, "float32", ((None,),)),
     HType("text", "a string, UTF-8", check=check_text, convert=text_bytes, present=as_text, **_TEXT),
     HType(
         "json",
@@ -255,8 +245,9 @@ def check_tensor(
     name = row.name
     if dtype(dtype_name).name not in row.dtypes:
         raise error("E_ARGUMENT", "htype.fits", f"{name}: dtype {dtype_name} is none of {', '.join(row.dtypes)}")
-    if row.ranks is not None and len(shape) not in row.ranks:
-        raise error("E_ARGUMENT", "htype.fits", f"{name}: {len(shape)} axes; it has {' or '.join(map(str, row.ranks))}")
+    if not row.fits(shape):
+        detail = f"{name}: shape {_axes(shape)} where it has {' or '.join(map(_axes, row.shapes))}"
+        raise error("E_ARGUMENT", "htype.fits", detail)
     reason = None if row.frame is None else row.frame(name, shape)
     if reason is not None:
         raise error("E_ARGUMENT", "htype.fits", f"{name}: shape {list(shape)}: {reason}")
@@ -267,6 +258,10 @@ def check_tensor(
         if filled.get(key) is not None:
             filled[key] = _ATTRIBUTES[key](name, filled[key], filled)
     return filled
+
+
+def _axes(shape: Shape) -> str:
+    return str(tuple("any" if axis is None else axis for axis in shape)).replace("'", "")
 
 
 def _tensor(htype: str, rule: str, detail: str) -> LakebedError:

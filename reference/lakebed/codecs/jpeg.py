@@ -131,4 +131,5 @@ ROW = Codec(
     pixels=decoded,
     describe=describe,
     whole=whole,
+    holds="uint8: rank 2, or 1 or 3 channels",
 )

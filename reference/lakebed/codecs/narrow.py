@@ -76,4 +76,5 @@ ROW = Codec(
     encode=encode,
     decode=decode,
     encoded=encoded,
+    holds="integers",
 )

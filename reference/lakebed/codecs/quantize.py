@@ -215,4 +215,5 @@ ROW = Codec(
     encode=encode,
     decode=decode,
     encoded=encoded,
+    holds="float16, float32, float64",
 )

@@ -91,12 +91,14 @@ class Codec:
     """One row of the registry.
 
     ``exact``: always, conditions (then ``conditions`` in words and ``is_exact`` in code) or never.
-    ``takes(dtype, shape)`` gives the reason why arrays of that kind are refused, or None.
+    ``takes(dtype, shape)`` gives the reason why arrays of that kind are refused, or None; ``holds`` says it in words.
     Filters and byte codecs: ``encode(raw, params)``, ``decode(stored, params, length)``, ``encoded(length, params)``
     (the largest encoded length) and ``ratio`` (no more bytes than that can come out of one).
     Media: ``header(data)``; ``pixels(data, header)``; ``write(array, params)`` (None: verbatim files only) and
     ``complete(array, params)`` (parameters that follow from the array); ``describe(data)``, its metadata;
-    ``whole(data, header)``, why a file cannot be whole, judged before its pixels are made.
+    ``whole(data, header)``, why a file cannot be whole, judged before its pixels are made; ``part(data, header, start,
+    stop)``, entries of the first axis without the others; ``judge(data, header)``, instead of pixels where all of them
+    would be too many to hold when a file is given. ``medium``: picture, audio, video, dicom, nifti, points or mesh.
     ``tolerance`` is the class of agreement that a port owes the reference's decode.
     """
 
@@ -111,6 +113,8 @@ class Codec:
     extra: str | None = None
     tolerance: str = "E"
     conditions: str = ""
+    holds: str = ""
+    medium: str = "picture"
     proves: tuple[str, ...] = ()
     limits: Mapping[str, int] = field(default_factory=dict)
     media_type: str = ""
@@ -127,6 +131,8 @@ class Codec:
     pixels: Callable[[bytes, Header], np.ndarray] = _absent
     describe: Callable[[bytes], dict[str, Any]] | None = None
     whole: Callable[[bytes, Header], str | None] | None = None
+    part: Callable[[bytes, Header, int, int], np.ndarray] | None = None
+    judge: Callable[[bytes, Header], None] | None = None
 
 
 def corrupt(clause: str, detail: str) -> LakebedError:

@@ -99,4 +99,5 @@ ROW = Codec(
     pixels=lambda data, head: pixels(WebPImageFile, data, head),
     describe=describe,
     whole=whole,
+    holds="uint8: 3 or 4 channels",
 )
