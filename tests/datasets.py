@@ -10,12 +10,13 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
+import lakebed
 import numpy as np
+from lakebed.format import packing
+from lakebed.format.chunk import CRC_COVERS, END_MAGIC, HEAD, TRAILER
 from lakebed.names import chunk_key
 from lakebed.stores import MemoryStore
 from PIL import Image
-
-import lakebed
 
 
 def ids() -> Callable[[], str]:
@@ -70,7 +71,8 @@ def varied() -> MemoryStore:
         ds.create_tensor("outlines", htype="polygon")
         ds.create_tensor("labels", htype="class_label", class_names=["cat", "dog", "owl"])
         ds.create_tensor("tiled", dtype="int16", shape=(None, None), tile=(5, 4), chunk_compression="lz4")
-        ds.create_tensor("rough", dtype="float32", shape=(50,), fidelity={"max_abs_error": 0.01}, chunk_compression="lz4")
+        bound = {"max_abs_error": 0.01}
+        ds.create_tensor("rough", dtype="float32", shape=(50,), fidelity=bound, chunk_compression="lz4")
         for i in range(12):
             ds.append(
                 {
@@ -152,10 +154,13 @@ def sealed_text(text: str) -> bytes:
 
 
 def edit(store: MemoryStore, key: str, change: Callable[[dict[str, Any]], Any]) -> None:
-    """Change the members of a document; its checksum is made right again."""
-    members = json.loads(store.get(key))
+    """Change the members of a document; its checksum is made right again, and the hint that copied it follows."""
+    data = store.get(key)
+    members = json.loads(data)
     change(members)
-    store.put(key, sealed(members))
+    hint = f"{key.rpartition('/')[0]}/latest.json"
+    for same in {key, hint} if key.startswith("commits/") and store.get(hint) == data else {key}:
+        store.put(same, sealed(members))
 
 
 def set_chunk(store: MemoryStore, tensor: str, data: bytes, payload: int, index: int) -> str:
@@ -175,3 +180,32 @@ def set_chunk(store: MemoryStore, tensor: str, data: bytes, payload: int, index:
         if old != name:
             store.delete(chunk_key(old))
     return chunk_key(name)
+
+
+def built_chunk(index: dict[str, Any] | bytes, payload: bytes, /, **trailer: Any) -> tuple[bytes, int, int]:
+    """(chunk, P, N) of an index map in the order given, or of index bytes; ``trailer`` replaces the right fields."""
+    body = index if isinstance(index, bytes) else packing.encode(index)
+    values = {"payload": len(payload), "index": len(body), "major": 1, "minor": 0, "features": 0, "reserved": bytes(8)}
+    values |= {"magic": END_MAGIC, **{k: v for k, v in trailer.items() if k != "crc"}}
+    crc = zlib.crc32(TRAILER.encode(**values, crc=0)[:CRC_COVERS], zlib.crc32(body))
+    tail = TRAILER.encode(**values, crc=trailer.get("crc", crc))
+    return HEAD + payload + body + tail, len(payload), len(body)
+
+
+def rechunk(
+    store: MemoryStore,
+    tensor: str,
+    change: Callable[[dict[str, Any]], Any],
+    units: bytes | None = None,
+    **trailer: Any,
+) -> str:
+    """Change the index map of the one chunk of ``tensor``, and its payload when ``units`` are given."""
+    members = json.loads(store.get("commits/main/0000000001.json"))
+    (name,) = members["tensors"][tensor]["chunks"]["name"]
+    data = bytes(store.get(chunk_key(name)))
+    fields = TRAILER.decode(data[-40:])
+    index = packing.decode(data[64 + fields["payload"] : -40])
+    changed = change(index)
+    old = data[64 : 64 + fields["payload"]]
+    chunk = built_chunk(changed if isinstance(changed, bytes) else index, old if units is None else units, **trailer)
+    return set_chunk(store, tensor, *chunk)

@@ -15,9 +15,10 @@ from .columns import Column
 from .format import packing
 from .geometry import Geometry
 
-ORDER = (
-    "tensor row dtype samples items missing shape tile unit codecs codec stored crc".split()
-)
+ORDER = [
+    *("tensor", "row", "dtype", "samples", "items", "missing", "shape", "tile"),
+    *("unit", "codecs", "codec", "stored", "crc"),
+]
 _DEFAULTS: dict[str, Any] = {"tensor": "", "row": 0, "missing": 0, "unit": 1, "codecs": [[]], "codec": 0}
 Fault = tuple[str, str, int | None]  # clause, detail, byte of the index
 

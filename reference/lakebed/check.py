@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -132,7 +133,7 @@ class _Walk:
                 self.found.note(NOTE, "tree.foreign", row.key, "this is no object of a dataset")
         for name, numbers in self.branches.items():
             numbers.sort()
-            for low, high in zip(numbers, numbers[1:], strict=False):
+            for low, high in pairwise(numbers):
                 if high != low + 1:
                     detail = f"branch {name} has {low} and {high}, and nothing between them"
                     self.found.add("E_COMMIT_ABSENT", "algo.expire.prefix", names.commit_key(name, low + 1), detail)
@@ -277,7 +278,8 @@ class _Walk:
             if hashlib.sha256(data).hexdigest() != self._digest(branch, hint.number):
                 self.found.note(NOTE, "hint.copy", key, f"it is no copy of commit {hint.number}")
             elif hint.number != numbers[-1]:
-                self.found.note(NOTE, "hint.checker", key, f"stale: it names {hint.number}, the newest is {numbers[-1]}")
+                detail = f"stale: it names {hint.number}, the newest is {numbers[-1]}"
+                self.found.note(NOTE, "hint.checker", key, detail)
 
     # --- tables -----------------------------------------------------------------------------------------------------
 

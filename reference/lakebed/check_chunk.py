@@ -20,7 +20,7 @@ from .codecs import CODECS
 from .errors import LakebedError
 from .findings import NOTE, Findings
 from .format import chunk as layout
-from .format.chunk import HEAD, HEAD_SIZE, MAGIC, TRAILER
+from .format.chunk import HEAD_SIZE, MAGIC, TRAILER
 from .geometry import CRC_SPAN, Geometry, Unit
 from .names import chunk_key
 from .slices import ChunkRef
@@ -75,14 +75,14 @@ def judge_chunk(
     data = Object(store, key, size)
     _judge_whole(data, ref.name, found)
     rows = [ref for ref in refs if _judge_ref(data, ref, refs[ref], found)]
-    place = rows[0] if rows else _own_place(data)
+    place = rows[0] if rows else own_place(data)
     if place is None:
         return Judged(size)
-    index = _judge_index(data, place, found)
+    index = judge_index(data, place, found)
     if index is None:
         return Judged(size)
     values = Values(key, index, uses, found)
-    return Judged(size, _Units(data, index, values, found, decode).judge())
+    return Judged(size, Units(data, index, values, found, decode).judge())
 
 
 # --- the object ----------------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ def own_ref(data: Object, name: str = "") -> ChunkRef | None:
     return ref if fits and fields["magic"] == layout.END_MAGIC else None
 
 
-def _own_place(data: Object) -> ChunkRef | None:
+def own_place(data: Object) -> ChunkRef | None:
     """The object's own sound trailer, when no table row fits it."""
     ref = own_ref(data)
     return ref if ref is not None and not trailer_faults(data, ref) else None
@@ -162,7 +162,7 @@ def _own_place(data: Object) -> ChunkRef | None:
 # --- the index -----------------------------------------------------------------------------------------------------
 
 
-def _judge_index(data: Object, ref: ChunkRef, found: Findings) -> Index | None:
+def judge_index(data: Object, ref: ChunkRef, found: Findings) -> Index | None:
     """[chunk.index.order] up to its first fault, for what follows rests on it; then its form [index.canonical]."""
     offset = HEAD_SIZE + ref.payload
     body = bytes(data.read(offset, ref.index))
@@ -185,8 +185,11 @@ def _judge_index(data: Object, ref: ChunkRef, found: Findings) -> Index | None:
 # --- units ---------------------------------------------------------------------------------------------------------
 
 
-class _Units:
+class Units:
+    """Every unit of a chunk: its checksums, its decoding, its values. ``bad`` are those with a fault."""
+
     def __init__(self, data: Object, index: Index, values: Values, found: Findings, decode: bool) -> None:
+        self.bad: list[Placed] = []
         self.data, self.index, self.geometry, self.values = data, index.value, index.geometry, values
         self.found, self.decode, self.offset = found, decode, index.offset
         self.media = [codecs.is_media(pipeline) for pipeline in self.index.codecs]
@@ -195,8 +198,11 @@ class _Units:
     def judge(self) -> int:
         if self.geometry.n_units > MANY_EMPTY and self.offset == HEAD_SIZE:
             return self._judge_empty()
-        for placed in self._placed():
+        for placed in self.placed():
+            before = self.found.faults
             self._judge(placed)
+            if self.found.faults != before:
+                self.bad.append(placed)
         for (code, clause, detail), offsets in self.lacking.items():
             said = f"{len(offsets)} units are not decoded here: {detail}"
             self.found.note(code, clause, self.data.key, said, offsets[0])
@@ -209,7 +215,8 @@ class _Units:
             self.found.add("E_UNIT_CRC", "unit.empty", self.data.key, "a unit of no bytes has a checksum", HEAD_SIZE)
         return self.geometry.n_units
 
-    def _placed(self) -> Iterator[Placed]:
+    def placed(self) -> Iterator[Placed]:
+        """All units in order, but for raw ones of a wrong length."""
         geometry = self.geometry
         if self.index.tile is not None:
             for item in range(geometry.n_items):

@@ -137,7 +137,8 @@ def _without(members: dict[str, Any], name: str) -> dict[str, Any]:
 def judge_tensor(name: str, tensor: TensorState) -> Iterator[tuple[LakebedError, bool]]:
     """(fault, is it only a note) for what dtype, htype and advice say, beyond what every reader checks."""
     if tensor.dtype not in dtypes.DTYPES:
-        yield error("E_DTYPE_UNSUPPORTED", "dtype.table", f"tensor {name!r} has the unknown dtype {tensor.dtype}"), False
+        detail = f"tensor {name!r} has the unknown dtype {tensor.dtype}"
+        yield error("E_DTYPE_UNSUPPORTED", "dtype.table", detail), False
     elif tensor.htype not in htypes.HTYPES:
         detail = f"tensor {name!r} has the unknown htype {tensor.htype!r}; its values are not judged"
         yield error("E_TENSOR_FIELD", "htype.unknown", detail), True

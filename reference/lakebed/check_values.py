@@ -199,7 +199,7 @@ class Values:
                 continue
             for start, stop in one.within(placed.start, placed.stop):
                 stack = items[start - placed.start : stop - placed.start]
-                if stack.size and self._fault(one, stack) is not None:
+                if self._fault(one, stack) is not None:
                     left.append(one)
                     break
         self._items_of(left, placed, lambda item: items[item - placed.start])

@@ -36,9 +36,11 @@ class Findings:
     """Collects findings, each once, in the order in which they were met."""
 
     _all: dict[Finding, None] = field(default_factory=dict)
+    faults: int = 0
 
     def add(self, code: str, clause: str, object: str, detail: str, offset: int | None = None) -> None:
         """A fault."""
+        self.faults += 1
         self._all[Finding(code, clause, object, offset, detail)] = None
 
     def note(self, code: str, clause: str, object: str, detail: str, offset: int | None = None) -> None:

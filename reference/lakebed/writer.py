@@ -259,6 +259,17 @@ class ChunkWriter:
         self._items += count
         self._longest = [side and max(side, new) for side, new in zip(self._longest, largest, strict=True)]
 
+    def add_stored_unit(
+        self, data: bytes | memoryview, pipeline: Pipeline, shapes: tuple[int, tuple[int, ...]] | np.ndarray
+    ) -> None:
+        """One unit of whole items, taken over as it is stored; ``shapes``: (items, their one shape), or int64 (n, rank)."""
+        self._flush_unit()
+        if isinstance(shapes, tuple):
+            self._add_shape(*shapes)
+        else:
+            self._shapes.append(shapes)
+        self._unit(data, shapes[0] if isinstance(shapes, tuple) else len(shapes), pipeline)
+
     def _add_shape(self, count: int, shape: tuple[int, ...]) -> None:
         self._note(count, shape)
         last = self._shapes[-1] if self._shapes else None
