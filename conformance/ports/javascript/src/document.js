@@ -103,6 +103,9 @@ function tables(holder, object, label, report) {
   let good = true;
   const bad = (code, clause, detail) => ((good = false), report(new LakebedError(code, clause, `${label}: ${detail}`, object)));
   const {chunks, slices} = holder;
+  if (holder.htype && (chunks === undefined || slices === undefined)) {
+    return bad("E_TENSOR_FIELD", "tensor.members", "chunks or slices is absent"), null;
+  }
   if (!exactly(chunks ?? null, "name", "payload", "index")) bad("E_TABLE_COLUMNS", "json.columns_closed", "chunks has not its three columns");
   if (!exactly(slices ?? null, "chunk", "first", "count")) bad("E_TABLE_COLUMNS", "json.columns_closed", "slices has not its three columns");
   if (!good) return null;

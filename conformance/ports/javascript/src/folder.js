@@ -1,5 +1,5 @@
 // A dataset in a folder, for Node: reading, and the durable writes and exclusive create of chapter 3.
-import {constants, link, lstat, mkdir, open, readdir, rename, unlink} from "node:fs/promises";
+import {constants, link, lstat, mkdir, open, readdir, rename, stat as fstat, unlink} from "node:fs/promises";
 import {randomBytes} from "node:crypto";
 import {dirname, join} from "node:path";
 import {LakebedError, fail} from "./errors.js";
@@ -72,7 +72,7 @@ export class FolderStore {
     return out.sort();
   }
   async #folder(path) {
-    const stat = await lstat(path).catch(() => null);
+    const stat = await (path === this.root ? fstat(path) : lstat(path)).catch(() => null);
     if (stat?.isSymbolicLink()) fail("E_STORE", "store.local.link", `${path} is a symbolic link`);
     if (stat) return;
     if (path !== this.root) await this.#folder(dirname(path));
