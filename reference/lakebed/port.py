@@ -1,0 +1,228 @@
+"""Floor 8. The reference as a port of the conformance suite: one JSON object per line in, one out (protocol 1).
+
+    python -m lakebed.port
+
+Arrays travel in files, little-endian, C order, items back to back. A dataset or a script that is refused is answered
+with the error's code; anything else that goes wrong ends the process, and the suite calls it a crash.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from . import history
+from .check import check
+from .codecs import CODECS
+from .dtypes import DTYPES
+from .errors import LakebedError, error
+from .extras import installed
+from .history import Loaded
+from .port_script import run_script
+from .stores import store as open_store
+from .tensor import Chunks, Tensor
+
+Request = dict[str, Any]
+Reply = dict[str, Any]
+OPTIONAL = {"zstd": "zstandard"}
+NUMERIC = {"bfloat16", "float8_e4m3fn", "float8_e5m2"}
+
+
+def hello(q: Request) -> Reply:
+    from . import __version__
+
+    coded = [f"codec.{name}" for name in CODECS if installed(OPTIONAL.get(name, "lakebed"))]
+    typed = [f"dtype.{name}" for name in DTYPES if name not in NUMERIC or installed("ml_dtypes")]
+    wrote = ["write.branch", "write.compact", "write.copy"]
+    return {
+        "protocol": 1,
+        "name": "lakebed",
+        "version": __version__,
+        "language": "python",
+        "formats": ["1.0"],
+        "roles": ["reader", "writer", "checker", *_optional_roles()],
+        "features": sorted(coded + typed + wrote),
+    }
+
+
+def _optional_roles() -> list[str]:
+    roles = {"migrator": "lakebed.migrate", "recoverer": "lakebed.recover"}
+    return [role for role, module in roles.items() if installed(module)]
+
+
+def _commit(q: Request) -> tuple[Any, Loaded]:
+    """The commit that a request means, and the store it lies in."""
+    store = open_store(q["root"], writable=False)
+    number = int(q["number"]) if "number" in q else None
+    return store, history.resolve(store, branch=q.get("branch"), number=number, tag=q.get("tag"))
+
+
+def _tensor(q: Request) -> Tensor:
+    """The tensor asked for, its values as arrays whatever the htype."""
+    store, loaded = _commit(q)
+    name = q["tensor"]
+    if name not in loaded.commit.tensors:
+        raise error("E_TENSOR_ABSENT", "model.tensor", f"there is no tensor {name!r}")
+    state = loaded.commit.tensors[name]
+    table = history.table(store, name, state)
+    return Tensor(name, replace(state, htype="generic"), table.chunks, table.runs, Chunks(store))
+
+
+def _rows(q: Request, length: int) -> list[int]:
+    if "list" in q:
+        rows = [int(row) for row in q["list"]]
+    elif "first" in q:
+        first, count = int(q["first"]), int(q["count"])
+        if first + count > length:
+            raise error("E_SAMPLE_RANGE", "algo.read.1", f"samples {first} to {first + count} of {length}")
+        rows = list(range(first, first + count))
+    else:
+        rows = list(range(length))
+    if any(not 0 <= row < length for row in rows):
+        raise error("E_SAMPLE_RANGE", "algo.read.1", f"a sample outside 0 to {length - 1}")
+    return rows
+
+
+def read(q: Request) -> Reply:
+    """By ranges, by lists and one by one: whichever way the request asks, so that every road is driven."""
+    tensor = _tensor(q)
+    rows = _rows(q, len(tensor))
+    if "list" in q:
+        values: Iterable[Any] = [tensor[row] for row in rows]
+    elif rows and rows == list(range(rows[0], rows[0] + len(rows))) and len(rows) < 4096:
+        values = tensor[rows[0] : rows[0] + len(rows)]
+    else:
+        values = tensor
+    shapes: list[Any] = []
+    with open(q["out"], "wb") as out:
+        for value in values:
+            shapes.append(_put(out, value, tensor.sequence))
+    return {"dtype": tensor.dtype.name, "sequence": tensor.sequence, "shapes": shapes}
+
+
+def _put(out: Any, value: Any, sequence: bool) -> Any:
+    """Write one sample's items; its shape, or the list of its items' shapes."""
+    if value is None:
+        return None
+    if not sequence:
+        value = np.asarray(value)
+        out.write(value.tobytes())
+        return list(value.shape)
+    return [_put(out, item, False) for item in value]
+
+
+def read_file(q: Request) -> Reply:
+    """One verbatim file; an item other than the first of a sequence is asked for by its place."""
+    tensor = _tensor(q)
+    row = _rows({"list": [q["sample"]]}, len(tensor))[0]
+    form, data = tensor.file_format(row)
+    with open(q["out"], "wb") as out:
+        out.write(data)
+    return {"format": form}
+
+
+def inspect(q: Request) -> Reply:
+    """The commit's metadata, defaults filled in, tables left out."""
+    commit = _commit(q)[1].commit
+    said = {
+        "lakebed": commit.version,
+        "branch": commit.branch,
+        "number": commit.number,
+        "closed": commit.closed,
+        "time": commit.time,
+        "author": commit.author,
+        "message": commit.message,
+        "length": commit.length,
+        "attributes": dict(commit.attributes),
+        "tensors": {
+            name: {
+                "htype": state.htype,
+                "dtype": state.dtype,
+                "shape": list(state.shape),
+                "sequence": state.sequence,
+                "fidelity": state.fidelity,
+                "attributes": dict(state.attributes),
+            }
+            for name, state in commit.tensors.items()
+        },
+    }
+    with open(q["out"], "w", encoding="utf-8") as out:
+        json.dump(said, out)
+    return {}
+
+
+def check_(q: Request) -> Reply:
+    """Every finding; what is no fault carries ``note``."""
+    report = check(q["root"])
+    faults = [_finding(f) for f in report.findings]
+    return {"findings": faults + [{**_finding(f), "note": True} for f in report.notes]}
+
+
+def _finding(found: Any) -> Reply:
+    code = found.code if found.code.startswith("E_") else "E_NOTE"
+    return {
+        "code": code,
+        "clause": found.clause,
+        "object": found.object,
+        "offset": found.offset,
+        "detail": str(found.detail)[:500],
+    }
+
+
+def write(q: Request) -> Reply:
+    return run_script(q["root"], q["script"])
+
+
+def migrate(q: Request) -> Reply:
+    from .migrate import migrate as run
+
+    run(q["root"], q["out"], to=q["to"])
+    return {}
+
+
+def recover(q: Request) -> Reply:
+    from .recover import recover as run
+
+    report = run(q["root"], q["out"])
+    return {"findings": [_finding(f) for f in getattr(report, "findings", ())]}
+
+
+OPS: dict[str, Callable[[Request], Reply]] = {
+    "hello": hello,
+    "read": read,
+    "read_file": read_file,
+    "inspect": inspect,
+    "check": check_,
+    "write": write,
+    "migrate": migrate,
+    "recover": recover,
+}
+
+
+def answer(q: Request) -> Reply:
+    """The reply to one request, without its id."""
+    roles = {"migrate": "migrator", "recover": "recoverer"}
+    if q["op"] not in OPS or (q["op"] in roles and roles[q["op"]] not in _optional_roles()):
+        return {"skip": q["op"]}
+    try:
+        return {"ok": True, **OPS[q["op"]](q)}
+    except LakebedError as cause:
+        said: Reply = {"code": cause.code, "clause": cause.clause, "object": cause.object, "detail": str(cause.detail)[:500]}
+        if cause.offset is not None:
+            said["offset"] = cause.offset
+        return {"ok": False, "error": said}
+
+
+def main() -> None:
+    for line in sys.stdin:
+        q = json.loads(line)
+        print(json.dumps({"id": q["id"], **answer(q)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
