@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -27,7 +28,11 @@ class Ordered(click.Group):
 def app() -> None:
     """Versioned tensor datasets: look at them, check them, mend them, fill them.
 
-    A PLACE is a folder, s3://bucket/dataset, any other URL that fsspec knows, or http(s):// for reading.
+    \b
+    PLACE is a folder, s3://bucket/dataset, any other URL that fsspec knows,
+    or http(s)://host/dataset for reading.
+
+    \b
     Exit codes: 0 fine, 1 something was found or refused, 2 error.
     """
 
@@ -37,6 +42,7 @@ for command in (
     look.log,
     look.diff,
     look.cat,
+    tools.inspect_command,
     tools.check_command,
     tools.expire_command,
     tools.gc_command,
@@ -50,6 +56,9 @@ for command in (
 
 def run(arguments: list[str]) -> int:
     """The exit code of ``lakebed ARGUMENTS``. ``LAKEBED_TRACEBACK=1`` shows where an error came from."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no × shows ?
     try:
         return app.main(arguments, prog_name=_NAME, standalone_mode=False) or FINE
     except click.exceptions.NoArgsIsHelpError as help_text:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +44,10 @@ from .shell import (
 @store_options
 @json_option
 def import_command(folder: Path, place: str, stop: bool, options: Any, as_json: bool, **named: Any) -> int:
-    """A folder of pictures becomes a dataset: sub-folders are the labels, files are kept byte for byte.
+    """A folder of pictures becomes a dataset.
 
-    Files that cannot be kept are listed with the reason, and the exit code is 1.
+    The names of the sub-folders are the labels; files are kept byte for byte. Files that cannot be kept are listed with
+    the reason, and the exit code is 1.
     """
     with progress("import", sum(1 for path in folder.rglob("*") if path.is_file())) as tell:
         on_error = "stop" if stop else "list"
@@ -84,7 +87,10 @@ def _show_import(done: Any, place: str) -> None:
 @at_options
 @json_option
 def export_command(place: str, folder: Path, tensors: Any, rows: str | None, as_json: bool, **given: Any) -> int:
-    """Samples become files again, in an empty folder; what was a file comes out byte for byte."""
+    """Samples become files again.
+
+    What was a file comes out byte for byte, under its old name. FOLDER must be empty or absent.
+    """
     ds = opened(place, given)
     numbers = range(len(ds))[_span(rows)]
     chosen = {name: given[name] for name in ("labels", "paths", "arrays")}
@@ -117,7 +123,10 @@ def _span(text: str | None) -> slice:
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), required=False)
 @json_option
 def demo_command(folder: Path | None, as_json: bool) -> None:
-    """The whole life of a small dataset of real pictures, in FOLDER (by default a new one, lakebed-demo)."""
+    """The whole life of a small dataset.
+
+    Real pictures, in FOLDER: by default a new one, lakebed-demo.
+    """
     chosen = demo.free_folder() if folder is None else folder
     steps: list[demo.Step] = []
     made = demo.run(chosen, steps.append if as_json else _show_step)
@@ -126,9 +135,10 @@ def demo_command(folder: Path | None, as_json: bool) -> None:
         return
     console = out()
     for name, path in made.items():
-        console.print(Text.assemble((f"  {name:<9}", "dim"), plain(path)))
-    console.print(Text.assemble("\n  Look further:  ", (f"lakebed info {made['dataset']}", "bold")))
-    console.print(Text.assemble("                 ", (f"lakebed check {made['damaged']}", "bold")))
+        console.print(Text.assemble((f"  {name:<10}", "dim"), plain(path)))
+    lakebed = "lakebed" if shutil.which("lakebed") else plain(sys.argv[0])  # as it must be typed here
+    console.print(Text.assemble("\n  Look further:  ", (f"{lakebed} info {made['dataset']}", "bold")), soft_wrap=True)
+    console.print(Text.assemble("                 ", (f"{lakebed} check {made['damaged']}", "bold")), soft_wrap=True)
 
 
 def _show_step(step: demo.Step) -> None:

@@ -27,7 +27,7 @@ SHOWN = 8  # values of an array that are printed, and (start, stop) ranges of a 
 @at_options
 @json_option
 def info(place: str, as_json: bool, **at: Any) -> None:
-    """What a dataset holds: tensors, rows, commit, branches, tags."""
+    """Tensors, rows, commit, branches, tags."""
     ds = opened(place, at)
     commit = ds.commit_info
     assert commit is not None
@@ -101,7 +101,10 @@ def log(place: str, count: int | None, as_json: bool, **at: Any) -> None:
 @store_options
 @json_option
 def diff(place: str, start: str | None, end: str | None, branch: str | None, options: Any, as_json: bool) -> None:
-    """What changed from one commit to another (numbers or tags): by default in the newest commit."""
+    """What changed between two commits.
+
+    FROM and TO are numbers or tags; without them: what the newest commit changed.
+    """
     ds = opened(place, {"branch": branch, "options": options, **_where(end)})
     if start is None and ds.number < 2:
         raise error("E_COMMIT_ABSENT", "commit.parent", f"commit {ds.number} has none before it on its branch")
@@ -124,7 +127,7 @@ def diff(place: str, start: str | None, end: str | None, branch: str | None, opt
     out().print(rows)
 
 
-@click.command()
+@click.command(context_settings={"ignore_unknown_options": True})  # row -1 is the last one, not an option
 @click.argument("place")
 @click.argument("tensor")
 @click.argument("row", type=int)
@@ -132,7 +135,10 @@ def diff(place: str, start: str | None, end: str | None, branch: str | None, opt
 @at_options
 @json_option
 def cat(place: str, tensor: str, row: int, target: str | None, as_json: bool, **at: Any) -> None:
-    """One sample: its shape, dtype and values; or, with --out FILE (- is stdout), its bytes."""
+    """One sample: its shape, dtype and values.
+
+    With --out FILE its bytes instead, the file's own if it was stored as one; - is stdout.
+    """
     ds = opened(place, at)
     chosen = ds[tensor]
     if target is not None:
@@ -157,7 +163,7 @@ def cat(place: str, tensor: str, row: int, target: str | None, as_json: bool, **
 @click.command(name="codecs")
 @json_option
 def codecs_command(as_json: bool) -> None:
-    """Every codec: what it keeps exactly, and whether it can be used here."""
+    """Every codec, and whether it can be used here."""
     if as_json:
         emit([_codec(row) for row in codecs.CODECS.values()])
         return

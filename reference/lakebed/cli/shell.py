@@ -117,7 +117,11 @@ def show_error(problem: LakebedError) -> None:
         at = "" if problem.offset is None else f" at byte {problem.offset}"
         console.print(Text.assemble(("  where   ", "dim"), plain(problem.object) + at))
     console.print(Text.assemble(("  clause  ", "dim"), problem.clause))
-    console.print(Text.assemble(("  next    ", "dim"), CODES[problem.code].next))
+    console.print(Text.assemble(("  next    ", "dim"), _next(problem)))
+
+
+def _next(problem: LakebedError) -> str:
+    return "See --help." if problem.code == "E_ARGUMENT" else CODES[problem.code].next
 
 
 # --- options ---------------------------------------------------------------------------------------------------------

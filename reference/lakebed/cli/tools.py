@@ -10,7 +10,11 @@ from rich.text import Text
 
 from ..check import Report, check
 from ..collect import collect, expire
+from ..errors import error
+from ..history import need_list
+from ..inspect import RAW, Span, inspect
 from ..publish import GRACE
+from ..stores import Store
 from .shell import (
     FINE,
     FOUND,
@@ -27,6 +31,61 @@ from .shell import (
 )
 
 
+@click.command(name="inspect")
+@click.argument("place")
+@click.argument("key", required=False)
+@click.option("--units", type=click.IntRange(0), default=20, show_default=True, help="Of a chunk: so many, one by one.")
+@store_options
+@json_option
+def inspect_command(place: str, key: str | None, units: int, options: Any, as_json: bool) -> int:
+    """An object explained byte by byte.
+
+    Without KEY, the list of objects. KEY is a key of the tree, or a part that only one key has (the first digits of a
+    chunk's name). Works on broken objects too; the exit code is 1 when a rule is broken.
+    """
+    store = stored(place, options)
+    if key is None:
+        _list_objects(store, as_json)
+        return FINE
+    spans = inspect(store, _whole_key(store, key), units=units)
+    if as_json:
+        emit([{**dataclasses.asdict(span), "raw": span.raw.hex()} for span in spans])
+    else:
+        for span in spans:
+            out().print(_span_line(span), soft_wrap=True)
+    return FOUND if any(span.error for span in spans) else FINE
+
+
+def _whole_key(store: Store, part: str) -> str:
+    """``part`` if it is a key, else the only key that it is a part of. Errors: E_ARGUMENT."""
+    if store.size(part) is not None:
+        return part
+    found = [entry.key for entry in store.list("") or () if part in entry.key]
+    if len(found) != 1:
+        said = f"is a part of {len(found)} keys" if found else "is no key, nor a part of one"
+        raise error("E_ARGUMENT", "tree.keys", f"{plain(part)!r} {said}; `lakebed inspect PLACE` lists them")
+    return found[0]
+
+
+def _list_objects(store: Store, as_json: bool) -> None:
+    entries = list(need_list(store, ""))
+    if as_json:
+        emit([{"key": entry.key, "bytes": entry.size} for entry in entries])
+        return
+    rows = table("object", "bytes", right=("bytes",))
+    for entry in entries:
+        rows.add_row(cell(entry.key), f"{entry.size:,}")
+    out().print(rows)
+
+
+def _span_line(span: Span) -> Text:
+    dump = span.raw.hex(" ") + (" …" if span.size > len(span.raw) else "")
+    line = Text.assemble((f"{span.offset:08x} {span.size:>9}  ", "dim"), (f"{dump:<{3 * RAW + 1}}", "cyan"))
+    said = "  ".join(plain(part) for part in (span.value, span.meaning) if part)
+    line.append(f"  {plain(span.name):<20} ", "bold").append(said).append(f"  [{span.clause}]", "dim")
+    return line.append(f"  !! {span.error}", "bold red") if span.error else line
+
+
 @click.command(name="check")
 @click.argument("place")
 @click.option("--branch", help="Only this branch; all if not given.")
@@ -35,7 +94,10 @@ from .shell import (
 @store_options
 @json_option
 def check_command(place: str, branch: str | None, newest: bool, shallow: bool, options: Any, as_json: bool) -> int:
-    """Every fault of a dataset, each with its rule; exit code 1 when there is one. Nothing is changed."""
+    """Every fault, each with the rule it breaks.
+
+    Nothing is changed; the exit code is 1 when there is a fault.
+    """
     store = stored(place, options)
     with progress("check") as tell:
         report = check(
@@ -88,7 +150,10 @@ def short(key: str) -> str:
 @store_options
 @json_option
 def expire_command(place: str, options: Any, dry_run: bool, as_json: bool, **which: Any) -> int:
-    """Forget old commits that no tag names; their data go with the next gc."""
+    """Forget old commits that no tag names.
+
+    Their data go with the next gc.
+    """
     done = expire(stored(place, options, writable=not dry_run), dry_run=dry_run, **which)
     if as_json:
         emit(dataclasses.asdict(done))

@@ -114,6 +114,7 @@ def _mask(pixels: np.ndarray, rule: str | None) -> np.ndarray | None:
 
 
 def _change(place: Path, notes: dict[str, Any]) -> Step:
+    before = _stored(place)
     with open_dataset(place, mode="a") as ds:
         wrong = next(i for i, note in enumerate(notes["pictures"]) if "correct" in note)
         ds["labels"][wrong] = notes["pictures"][wrong]["correct"]
@@ -121,7 +122,16 @@ def _change(place: Path, notes: dict[str, Any]) -> Step:
             ds.append(_row(note))
         ds.commit("a label mended, a rose added")
     title = f"Mended the label of row {wrong} and added a rose"
-    return Step("change", title, ("commit 2; the pictures of commit 1 were not written again",))
+    after = _stored(place)
+    new = sum(after.values()) - sum(before.values())
+    _must(before.items() <= after.items(), "an object that was stored has changed")
+    fact = f"commit 2 wrote {new:,} bytes; the {sum(before.values()):,} bytes of commit 1 serve both"
+    return Step("change", title, (fact,))
+
+
+def _stored(place: Path) -> dict[str, int]:
+    """Every chunk and its length."""
+    return {path.name: path.stat().st_size for path in (place / "chunks").rglob("*.chunk")}
 
 
 def _read_back(ds: Dataset, notes: dict[str, Any]) -> Step:
@@ -172,8 +182,7 @@ def _damage(place: Path, copy: Path) -> Step:
     _must(len(refused) == 1, f"{len(refused)} pictures were refused, not one")
     number, cause = refused[0]
     facts = (
-        f"row {number} is refused: {cause.code} [{cause.clause}]",
-        f"{cause.detail}",
+        f"row {number} is refused: {cause.code} [{cause.clause}], {cause.detail}",
         f"the other {len(ds) - 1} pictures still read",
     )
     return Step("damage", "Turned one bit over in a copy", facts)
