@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import codecs, dtypes
-from .columns import at, entries
+from .columns import at, entries, prefix
 from .errors import LakebedError, error
 from .format import chunk as layout
 from .geometry import CRC_SPAN, Geometry, Unit
@@ -26,6 +26,7 @@ from .slices import ChunkRef
 from .stores.store import Store
 
 LARGEST_RATIO = 8 * 32768  # of any array pipeline: a filter gives eight bytes for one, zstd 32,768
+MOST_ROWS = 1 << 22  # items whose places are kept at hand, eight bytes each
 KEPT_UNITS = 2  # decoded units of many items that stay at hand
 Region = tuple[slice, ...]
 Spread = Callable[..., Iterable[Any]]  # like map; a thread pool's map decodes units side by side
@@ -50,11 +51,15 @@ class ChunkFile:
         self._bool = self.index.dtype == "bool"
         units = self.geometry.n_units
         self._verified: Any = bytearray(units) if units <= 1 << 22 else defaultdict(int)  # 2^26 of them may be a claim
+        self._marks = np.frombuffer(self._verified, np.uint8) if isinstance(self._verified, bytearray) else None
         self._kept: OrderedDict[int, memoryview] = OrderedDict()
         self.media = tuple(codecs.is_media(pipeline) for pipeline in self.index.codecs)
         self.flowing = self._is_flowing()
         self.uniform = self.flowing and self.geometry.item_shape is not None
         self._flat = self._mapped_items()
+        self._rows: tuple[np.ndarray, np.ndarray] | None = None
+        self._looks: int | None = 0 if self.flowing and not self.uniform else None
+        self._file_starts = self._starts_of_files()
 
     def _is_flowing(self) -> bool:
         """Every sample is one item in array units: items lie back to back. Of one shape too: ``uniform``."""
@@ -65,10 +70,18 @@ class ChunkFile:
     def _mapped_items(self) -> np.ndarray | None:
         """All items as one array over the mapped file, where they lie there raw."""
         size = self.geometry.item_bytes
-        if not (self.uniform and self.geometry.raw and self._view is not None and size):
+        even = isinstance(self.index.unit, int)
+        if not (self.uniform and even and self.geometry.raw and self._view is not None and size):
             return None
         flat = np.frombuffer(self._view, self.dtype, self.geometry.n_items * size // self.dtype.itemsize, 64)
         return flat.reshape(self.geometry.n_items, *self.geometry.item_shape)  # type: ignore[misc]
+
+    def _starts_of_files(self) -> np.ndarray | None:
+        """Where each sample's file lies, when every sample is one file of one format in a mapped chunk."""
+        index = self.index
+        plain = index.items is None and index.tile is None and index.missing.__class__ is int and not index.missing
+        one = index.codec.__class__ is int and self.media[index.codec] and index.unit.__class__ is int and index.unit == 1  # type: ignore[index]
+        return self.geometry.unit_offsets if plain and one and self._view is not None else None
 
     # --- stored bytes ---------------------------------------------------------------------------------------------
 
@@ -138,7 +151,16 @@ class ChunkFile:
             unit = number // self.index.unit  # type: ignore[operator]
             if not self._verified[unit]:
                 self.stored([self.geometry.unit(unit)])
-            return self._flat[number].copy()
+            return self._flat[number, ...].copy()
+        if self._rows is not None:
+            self._touch((self.geometry.unit_of(number),))
+            values, ends = self._rows
+            return values[ends[number] : ends[number + 1]].copy()
+        if self._looks is not None:
+            self._looks += 1
+            if self._looks > 1:
+                self._looks = None
+                self.rows()
         found = self.geometry.items_of(number)
         if found is None:
             return None
@@ -146,6 +168,34 @@ class ChunkFile:
         if self.index.items is None:
             return self.item(first)
         return [self.item(i) for i in range(first, first + count)]
+
+    def rows(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Where items of a mapped raw chunk differ on the first axis only: all rows, and where each item's begin.
+
+        Made when it pays, at the second look; None where items lie otherwise.
+        """
+        trailing = self.index.shape[1:]
+        ragged = self.flowing and not self.uniform and bool(self.index.shape) and self.geometry.raw
+        if self._rows is None and ragged and self._view is not None and self.geometry.n_items <= MOST_ROWS:
+            if all(isinstance(axis, int) and axis for axis in trailing):
+                ends = prefix(self.index.shape[0])  # type: ignore[arg-type]
+                size = int(ends[-1]) * math.prod(trailing)  # type: ignore[arg-type]
+                self._rows = np.frombuffer(self._view, self.dtype, size, 64).reshape(-1, *trailing), ends
+        return self._rows
+
+    def gather(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+        """Samples ``numbers`` of :meth:`rows`, back to back: (flat values, shapes); None where there are none."""
+        found = self.rows()
+        if found is None:
+            return None
+        values, ends = found
+        self._touch(dict.fromkeys(self.geometry.unit_of(n) for n in numbers.tolist()))
+        starts, lengths = ends[numbers], ends[numbers + 1] - ends[numbers]
+        into = prefix(lengths)
+        picked = np.repeat(starts - into[:-1], lengths) + np.arange(int(into[-1]))
+        shapes = np.empty((len(numbers), len(self.index.shape)), np.int64)
+        shapes[:, 0], shapes[:, 1:] = lengths, values.shape[1:]
+        return values[picked].reshape(-1), shapes
 
     def item(self, number: int) -> np.ndarray:
         """One item as an array of its own."""
@@ -188,6 +238,9 @@ class ChunkFile:
 
     def file(self, number: int) -> tuple[str, bytes] | None:
         """(format, verbatim bytes) of a sample that is one media unit, else None. Needs no decoder [media.verbatim]."""
+        if self._file_starts is not None and self._verified[number]:
+            start, stop = self._file_starts[number : number + 2].tolist()
+            return self.index.codecs[self.index.codec][0].name, bytes(self._view[64 + start : 64 + stop])  # type: ignore[index]
         found = self.geometry.items_of(number)
         if found is None or found[1] != 1 or self.index.tile is not None:
             return None
@@ -197,13 +250,30 @@ class ChunkFile:
             return None
         return self.index.codecs[codec][0].name, bytes(self.stored([self.geometry.unit(unit)])[0])
 
+    def files(self, numbers: Sequence[int]) -> list[tuple[str, bytes] | None]:
+        """Like :meth:`file` for each; fetched together where every look is a request."""
+        if self._view is not None:
+            return [self.file(number) for number in numbers]
+        units: list[Unit | None] = []
+        for number in numbers:
+            found = self.geometry.items_of(number)
+            single = found is not None and found[1] == 1 and self.index.tile is None
+            unit = self.geometry.unit(self.geometry.unit_of(found[0])) if single else None  # type: ignore[index]
+            units.append(unit if unit is not None and self.media[unit.codec] else None)
+        wanted = {unit.number: unit for unit in units if unit is not None}
+        data = dict(zip(wanted, self.stored(list(wanted.values())), strict=True))
+        return [
+            None if unit is None else (self.index.codecs[unit.codec][0].name, bytes(data[unit.number])) for unit in units
+        ]
+
     # --- parts of one item ----------------------------------------------------------------------------------------
 
     def region(self, number: int, region: Region) -> np.ndarray:
         """A box of one item; only the tiles it touches are read [algo.read_region]. Steps are 1."""
         if self.index.tile is not None:
             return self.tiles(number, region)
-        return np.ascontiguousarray(self.item(number)[region])
+        part = self.item(number)[(*region, ...)]
+        return np.ascontiguousarray(part).reshape(part.shape)
 
     def tiles(self, number: int, region: Region) -> np.ndarray:
         geometry, tile = self.geometry, self.index.tile or ()
@@ -250,7 +320,9 @@ class ChunkFile:
         """Samples [first, first+count) of a uniform chunk into ``out`` of shape (count, *item)."""
         if self._flat is not None:
             k: int = self.index.unit  # type: ignore[assignment]
-            self._touch(range(first // k, -(-(first + count) // k)))
+            low, high = first // k, -(-(first + count) // k)
+            if self._marks is None or not self._marks[low:high].all():
+                self._touch(range(low, high))
             out[:] = self._flat[first : first + count]
         elif self.geometry.item_bytes and count:
             units = range(self.geometry.unit_of(first), self.geometry.unit_of(first + count - 1) + 1)
@@ -258,11 +330,17 @@ class ChunkFile:
                 a, b = max(first, start), min(first + count, start + len(items))
                 out[a - first : b - first] = items[a - start : b - start]
 
-    def take(self, numbers: np.ndarray, out: np.ndarray, where: np.ndarray, spread: Spread = map) -> None:
-        """Samples ``numbers`` of a uniform chunk into ``out[where]``."""
+    def take(self, numbers: np.ndarray, out: np.ndarray, where: np.ndarray | None, spread: Spread = map) -> None:
+        """Samples ``numbers`` of a uniform chunk into ``out[where]``; None: they are all of it, in order."""
         if self._flat is not None:
-            self._touch(np.unique(numbers // self.index.unit).tolist())
-            out[where] = self._flat[numbers]
+            units = numbers // self.index.unit
+            fresh = units[self._marks[units] == 0] if self._marks is not None else units
+            if len(fresh):
+                self._touch(np.unique(fresh).tolist())
+            if where is None:
+                np.take(self._flat, numbers, axis=0, out=out)
+            else:
+                out[where] = self._flat[numbers]
         elif self.geometry.item_bytes:
             order = np.argsort(numbers, kind="stable")
             sorted_numbers = numbers[order]
@@ -270,7 +348,7 @@ class ChunkFile:
             for start, items in self._blocks(units, spread):
                 low, high = np.searchsorted(sorted_numbers, [start, start + len(items)])
                 mine = order[low:high]
-                out[where[mine]] = items[numbers[mine] - start]
+                out[mine if where is None else where[mine]] = items[numbers[mine] - start]
 
     def run(self, first: int, count: int, spread: Spread = map) -> tuple[np.ndarray, np.ndarray]:
         """Samples [first, first+count) of a chunk of array units, back to back: (flat values, shapes (count, rank)).

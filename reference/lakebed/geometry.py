@@ -281,6 +281,11 @@ class Geometry:
             return item // self.index.unit  # type: ignore[operator]
         return int(np.searchsorted(self._unit_starts, item, "right")) - 1
 
+    @property
+    def unit_offsets(self) -> np.ndarray | None:
+        """Where units begin in the payload, and its end; None where that is arithmetic."""
+        return self._offsets
+
     def unit_items(self, unit: int) -> tuple[int, int]:
         """Items [start, stop) of one unit (not for tiled chunks)."""
         if self._unit_starts is not None:

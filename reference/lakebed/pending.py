@@ -33,7 +33,8 @@ class Pending:
             if self._answer is None:
                 tasks = [lambda: history.newest(self._store, self._branch, hint=self._hint)]
                 tasks += [_quietly(meanwhile)] if meanwhile is not None else []
-                self._answer = list(spread(4, "confirm")(lambda task: task(), tasks))[0]
+                answers = list(spread(4, "confirm")(lambda task: task(), tasks))  # both are awaited
+                self._answer = answers[0]
             return self._answer
 
     def first_chunk(self, chunks: Chunks, name: str, index: Any) -> Callable[[], Any] | None:

@@ -270,21 +270,31 @@ class Tensor:
         """Any rows in any order."""
         if not len(rows) or self._python:
             return self._assembled(self._each(rows, use))
-        places = np.searchsorted(self._runs.starts, rows, "right") - 1
-        touched = np.unique(places).tolist()
+        if len(self._starts) == 2:
+            touched, places = [0], None
+        else:
+            places = np.searchsorted(self._runs.starts, rows, "right") - 1
+            touched = np.unique(places).tolist()
         self._open_places(touched)
         files = [self._files.get(place) for place in touched]
+        if len(files) == 1 and files[0] is not None:
+            gathered = files[0].gather(rows + (int(self._runs.first[touched[0]]) - self._starts[touched[0]]))
+            if gathered is not None:
+                return self._flat(*gathered)
         shape = files[0].geometry.item_shape if files[0] is not None else None
         if not all(f is not None and f.uniform and f.geometry.item_shape == shape for f in files):
             return self._assembled(self._each(rows, use))
-        for place, file in zip(touched, files, strict=True):
-            inside = rows[places == place] - self._starts[place] + int(self._runs.first[place])
-            file.plausible(int(inside.min()), int(inside.max() - inside.min()) + 1)  # type: ignore[union-attr]
+        wheres = [None if len(touched) == 1 else np.flatnonzero(places == place) for place in touched]
+        insides = [
+            (rows if where is None else rows[where]) + (int(self._runs.first[place]) - self._starts[place])
+            for place, where in zip(touched, wheres, strict=True)
+        ]
+        for file, inside in zip(files, insides, strict=True):
+            if not file.geometry.raw:  # type: ignore[union-attr]
+                file.plausible(int(inside.min()), int(np.ptp(inside)) + 1)  # type: ignore[union-attr]
         out = np.empty((len(rows), *shape), self.dtype)  # type: ignore[misc]
-        for place, file in zip(touched, files, strict=True):
-            where = np.flatnonzero(places == place) if len(touched) > 1 else np.arange(len(rows))
-            numbers = rows[where] - self._starts[place] + int(self._runs.first[place])
-            file.take(numbers, out, where, use)  # type: ignore[union-attr]
+        for file, inside, where in zip(files, insides, wheres, strict=True):
+            file.take(inside, out, where, use)  # type: ignore[union-attr]
         return out
 
     def _open_places(self, places: Sequence[int]) -> None:
@@ -350,7 +360,8 @@ class Tensor:
     def _cut(self, file: ChunkFile, item: int, region: tuple[Any, ...]) -> np.ndarray:
         shape = file.geometry.shape_of(item)
         box, after = box_of(region, shape, self.name)
-        return np.ascontiguousarray(file.region(item, box)[after])
+        part = file.region(item, box)[(*after, ...)]
+        return np.ascontiguousarray(part).reshape(part.shape)
 
     def _locate(self, number: int) -> tuple[int, int]:
         if number < 0:
@@ -375,6 +386,25 @@ class Tensor:
             detail = f"sample {number} of tensor {self.name!r} is not stored as a file"
             raise error("E_FILE_ABSENT", "media.verbatim", detail, object=self.name)
         return found
+
+    def files(self, index: Any = slice(None)) -> list[bytes]:
+        """The encoded files of several samples (slice, list, mask). Errors: E_FILE_ABSENT, E_SAMPLE_RANGE."""
+        rows = np.arange(len(self))[index] if isinstance(index, slice) else self._numbers(index)
+        places = np.searchsorted(self._runs.starts, rows, "right") - 1
+        touched = np.unique(places).tolist()
+        self._open_places(touched)
+        out: list[Any] = [None] * len(rows)
+        for place in touched:
+            file = self._files.get(place)
+            where = np.flatnonzero(places == place).tolist()
+            inside = (rows[where] + (int(self._runs.first[place]) - self._starts[place])).tolist()
+            for slot, found in zip(where, file.files(inside) if file is not None else (), strict=file is not None):
+                out[slot] = None if found is None else found[1]
+        absent = next((i for i, data in enumerate(out) if data is None), None)
+        if absent is not None:
+            detail = f"sample {rows[absent]} of tensor {self.name!r} is not stored as a file"
+            raise error("E_FILE_ABSENT", "model.file", detail, object=self.name)
+        return out
 
     @property
     def shapes(self) -> list[Any]:
