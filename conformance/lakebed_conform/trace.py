@@ -35,7 +35,9 @@ def trace(clauses: dict[str, Clause], cases: list[Case], excluded: dict[str, str
             continue
         of = cited.get(id, [])
         need = ""
-        if not of and id not in excluded:
+        if id in excluded:
+            need = ""
+        elif not of:
             need = "no case"
         elif clause.code.startswith("E_") and of and not any(_refuses(c, clause.code) for c in of):
             need = f"no case that wants {clause.code}"

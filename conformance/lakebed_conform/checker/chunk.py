@@ -10,7 +10,8 @@ import numpy as np
 from lakebed_conform.checker.codecs import ITEMSIZE, decode, pipeline_kind
 from lakebed_conform.checker.commit import Row, Tensor
 from lakebed_conform.checker.finding import Broken, need
-from lakebed_conform.checker.index import Index, canonical, pipeline_of, read_index
+from lakebed_conform.checker.index import Index, canonical, grid_count, pipeline_of, read_index
+from lakebed_conform.checker.pixels import array_bytes
 from lakebed_conform.pen import crc32, sha256
 
 HEAD = bytes.fromhex("894c424b0d0a1a0a")
@@ -101,13 +102,16 @@ def stored_unit(chunk: Chunk, unit: int) -> bytes:
 
 
 def decoded_unit(chunk: Chunk, unit: int) -> bytes:
-    """A unit's array bytes; media units are not decoded here."""
+    """A unit's array bytes."""
     index = chunk.index
     data = stored_unit(chunk, unit)
     pipeline = pipeline_of(index, unit)
     if pipeline:
         try:
-            data = decode(data, pipeline, index.lengths.at(unit), index.dtype)
+            if pipeline_kind(pipeline) == "media":
+                data = array_bytes(pipeline[0]["name"], data, unit_shape(index, unit), index.dtype)
+            else:
+                data = decode(data, pipeline, index.lengths.at(unit), index.dtype)
         except Broken as e:
             e.offset = 64 + index.stored.sum_to(unit)
             raise
@@ -115,6 +119,18 @@ def decoded_unit(chunk: Chunk, unit: int) -> bytes:
         good = not data or int(np.frombuffer(data, np.uint8).max()) <= 1
         need(good, "E_VALUE_BOOL", "value.bool", f"unit {unit} holds another byte than 0 and 1")
     return data
+
+
+def unit_shape(index: Index, unit: int) -> tuple[int, ...]:
+    """The shape of the one item, or the one tile, of a media unit."""
+    if index.tile is None:
+        return index.item_shape(index.unit.sum_to(unit) if index.unit.const is None else unit * index.unit.const)
+    item = 0
+    while unit >= (n := grid_count(index.item_shape(item), index.tile)):
+        unit, item = unit - n, item + 1
+    shape = index.item_shape(item)
+    place = np.unravel_index(unit, [-(-s // t) for s, t in zip(shape, index.tile, strict=True)])
+    return tuple(min(t, s - int(p) * t) for p, t, s in zip(place, index.tile, shape, strict=True))
 
 
 def kind_of(chunk: Chunk, unit: int) -> str:
@@ -147,8 +163,6 @@ def _unit_of(index: Index, item: int) -> int:
 
 def _untile(chunk: Chunk, item: int, cache: dict[int, bytes]) -> bytes:
     """The item put together from its tiles [tile.edge]."""
-    from lakebed_conform.checker.index import grid_count
-
     index = chunk.index
     unit = sum(grid_count(index.item_shape(i), index.tile) for i in range(item))
     shape, size = index.item_shape(item), ITEMSIZE[index.dtype]
@@ -156,7 +170,6 @@ def _untile(chunk: Chunk, item: int, cache: dict[int, bytes]) -> bytes:
     grid = [range(0, s, t) for s, t in zip(shape, index.tile, strict=True)]
     for place in np.ndindex(*[len(g) for g in grid]):
         at = tuple(slice(g[p], min(g[p] + t, s)) for g, p, t, s in zip(grid, place, index.tile, shape, strict=True))
-        need(kind_of(chunk, unit) != "media", "E_CODEC_UNSUPPORTED", "codec.unknown", "tiles of pictures")
         out[at] = np.frombuffer(decoded_unit(chunk, unit), np.uint8).reshape(out[at].shape)
         unit += 1
     return out.tobytes()

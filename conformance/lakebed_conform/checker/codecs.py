@@ -40,13 +40,14 @@ PARAMS: dict[str, dict[str, tuple[Any, bool]]] = {
     "bmp": {"bits": ((1, 8, 24), False)},
     "gif": {},
 }  # fmt: skip
+MEDIA = frozenset(PARAMS) - BYTES - FILTERS
 
 
 def pipeline_kind(pipeline: list[dict[str, Any]]) -> str:
-    """``raw``, ``array`` or ``media``."""
+    """``raw``, ``media``, or ``array`` (unknown codecs too: they fail when they are decoded)."""
     if not pipeline:
         return "raw"
-    return "array" if pipeline[0]["name"] in BYTES | FILTERS else "media"
+    return "media" if pipeline[0]["name"] in MEDIA else "array"
 
 
 def judge_pipeline(pipeline: Any, dtype: str) -> None:

@@ -128,10 +128,10 @@ def _tensor_names(names: list[str]) -> None:
     for name in names:
         segments = name.split("/")
         good = len(name.encode()) <= 255 and all(SEGMENT.fullmatch(s) for s in segments)
-        need(good, "E_NAME", "tensor.name", f"tensor name {_short(name)}")
+        need(good, "E_TENSOR_FIELD", "tensor.name", f"tensor name {_short(name)}")
         groups |= {"/".join(segments[:i]) for i in range(1, len(segments))}
     for name in names:
-        need(name not in groups, "E_NAME", "tensor.name", f"{name} is also a group")
+        need(name not in groups, "E_TENSOR_FIELD", "tensor.name", f"{name} is also a group")
 
 
 def tensor(name: str, value: Any, length: int) -> Tensor:

@@ -7,12 +7,8 @@ from typing import Any
 from lakebed_conform.checker.chunk import Chunk, kind_of, stored_unit
 from lakebed_conform.checker.commit import Tensor
 from lakebed_conform.checker.finding import need
+from lakebed_conform.checker.htypes import LABELS
 
-#: htypes whose samples are always exact.
-LABELS = frozenset({
-    "class_label", "bbox", "binary_mask", "segment_mask", "keypoints", "point", "polygon", "text", "json", "list",
-    "tag", "bbox.3d", "intrinsics", "instance_label", "keypoints_coco",
-})  # fmt: skip
 
 
 def encoded_with_loss(codec: dict[str, Any]) -> bool:

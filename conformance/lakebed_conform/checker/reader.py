@@ -10,6 +10,7 @@ from typing import Any
 
 from lakebed_conform.checker.chunk import Chunk, against_tensor, item_data
 from lakebed_conform.checker.commit import Row, Tensor
+from lakebed_conform.checker.pixels import array_bytes
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,12 @@ class Item:
     data: bytes | None
     file: bytes | None
     pipeline: list[Any]
+
+    def array(self, dtype: str) -> bytes:
+        """``data``, or the pixels of ``file``. Raises E_MEDIA_SHAPE, E_CODEC_DATA, E_EXTRA_MISSING."""
+        if self.data is not None:
+            return self.data
+        return array_bytes(self.pipeline[0]["name"], self.file or b"", self.shape, dtype)
 
 
 @dataclass(frozen=True)

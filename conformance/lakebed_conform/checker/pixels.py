@@ -1,0 +1,67 @@
+"""Pixels of picture files, through Pillow (the extra ``pictures``), as the table *The array of a picture* has them."""
+
+from __future__ import annotations
+
+import importlib.util
+import io
+import warnings
+from typing import Any
+
+import numpy as np
+
+from lakebed_conform.checker.finding import Broken
+from lakebed_conform.checker.media import Picture, agrees, header
+
+FORMATS = ("png", "jpeg", "gif", "bmp", "webp", "tiff")
+
+
+def available() -> bool:
+    return importlib.util.find_spec("PIL") is not None
+
+
+def array_bytes(codec: str, data: bytes, shape: tuple[int, ...], dtype: str) -> bytes:
+    """The C-order bytes of a picture recorded with ``shape`` and ``dtype``; headers are judged first.
+
+    Raises E_MEDIA_SHAPE, E_CODEC_DATA; E_EXTRA_MISSING without Pillow or for 16-bit colour, which it would cut.
+    """
+    picture = header(codec, data)
+    agrees(picture, shape, dtype)
+    if not available():
+        raise Broken("E_EXTRA_MISSING", "codec.extra", "install lakebed-conform[pictures]")
+    if picture.channels > 1 and picture.dtypes == ("uint16",):
+        raise Broken("E_EXTRA_MISSING", "picture.rgb16", "16-bit colour")
+    pixels = _decoded(codec, data, picture)
+    if pixels.dtype == bool and dtype == "uint8":
+        pixels = pixels.astype(np.uint8) * 255
+    if pixels.dtype.name != dtype or pixels.size != int(np.prod(shape)):
+        raise Broken("E_MEDIA_SHAPE", "media.header", f"decodes to {pixels.shape} {pixels.dtype}, recorded {shape}")
+    return np.ascontiguousarray(pixels).astype(pixels.dtype.newbyteorder("<")).tobytes()
+
+
+def _decoded(codec: str, data: bytes, picture: Picture) -> np.ndarray:
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(io.BytesIO(data), formats=[codec.upper()]) as image:
+                image.load()
+                return _pixels(image, picture)
+    except Broken:
+        raise
+    except Exception as e:  # whatever a decoder says about bad bytes [media.corrupt]
+        raise Broken("E_CODEC_DATA", "media.corrupt", f"{type(e).__name__}: {e}") from None
+
+
+def _pixels(image: Any, picture: Picture) -> np.ndarray:
+    want = {1: None, 2: "LA", 3: "RGB", 4: "RGBA"}[picture.channels]
+    if image.mode == "CMYK":
+        want = "CMYK"
+    if picture.channels == 1 and image.mode not in ("1", "L", "I", "F") and not image.mode.startswith("I;16"):
+        want = "L"
+    if picture.channels == 1 and picture.dtypes[0] == "bool" and image.mode != "1":
+        want = "1"
+    if want is not None and image.mode != want:
+        image = image.convert(want)
+    pixels = np.asarray(image)
+    return pixels.astype(pixels.dtype.newbyteorder("="))
