@@ -262,11 +262,12 @@ class ChunkWriter:
     def add_stored_unit(
         self, data: bytes | memoryview, pipeline: Pipeline, shapes: tuple[int, tuple[int, ...]] | np.ndarray
     ) -> None:
-        """One unit of whole items, taken over as it is stored; ``shapes``: (items, their one shape), or int64 (n, rank)."""
+        """One unit of whole items, taken over as it is stored; ``shapes``: (items, their shape), or int64 (n, rank)."""
         self._flush_unit()
         if isinstance(shapes, tuple):
             self._add_shape(*shapes)
         else:
+            self._note(len(shapes), shapes.max(axis=0, initial=0).tolist())
             self._shapes.append(shapes)
         self._unit(data, shapes[0] if isinstance(shapes, tuple) else len(shapes), pipeline)
 
