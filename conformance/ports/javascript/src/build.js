@@ -1,0 +1,92 @@
+// Fills one chunk with samples [write.unit] and makes its bytes; raw and lz4 only.
+import {fail} from "./errors.js";
+import {concat, crc32, sha256, view} from "./bytes.js";
+import {column, pack} from "./columns.js";
+import {copyBox} from "./dataset.js";
+import {END, HEAD, MIB} from "./chunk.js";
+import {lz4Encode} from "./codecs.js";
+import {DTYPES} from "./dtypes.js";
+
+export class Builder {
+  constructor(tensor, row) {
+    const {unit = {}, codecs = [[]], tile = null, chunk = {}} = tensor.write;
+    Object.assign(this, {tensor, row, tile, pipeline: codecs[0], units: [], samples: [], shapes: [], bytes: 0, limit: chunk.bytes ?? 268435456});
+    const size = tensor.shape.reduce((n, d) => n * (d ?? NaN), DTYPES[tensor.dtype].size), goal = unit.bytes ?? 65536;
+    this.most = unit.items ?? (Number.isNaN(size) ? 65536 : Math.max(1, Math.floor(goal / (size || 1))));
+    this.goal = unit.items || !Number.isNaN(size) ? Infinity : goal;
+    this.open = [];
+    this.openBytes = 0;
+  }
+  get full() {
+    return this.bytes >= this.limit || this.samples.length >= 1 << 20;
+  }
+  // A sample: null when missing, or its items.
+  add(items) {
+    this.samples.push(items);
+    for (const item of items ?? []) {
+      this.shapes.push(item.shape);
+      this.bytes += item.bytes.length;
+      if (this.tile) {
+        this.#tiles(item);
+        continue;
+      }
+      this.open.push(item.bytes);
+      this.openBytes += item.bytes.length;
+      if (this.open.length >= this.most || this.openBytes >= this.goal) this.#close();
+    }
+  }
+  #close() {
+    if (this.open.length) this.#unit(concat(this.open), this.open.length);
+    this.open = [];
+    this.openBytes = 0;
+  }
+  #tiles({shape, bytes}) {
+    if (shape.includes(0)) return;
+    const grid = shape.map((d, a) => Math.ceil(d / this.tile[a])), size = DTYPES[this.tensor.dtype].size;
+    for (let n = 0, all = grid.reduce((a, b) => a * b, 1); n < all; n++) {
+      const at = new Array(grid.length);
+      for (let a = grid.length - 1, g = n; a >= 0; a--) (at[a] = (g % grid[a]) * this.tile[a]), (g = Math.floor(g / grid[a]));
+      const part = at.map((x, a) => Math.min(this.tile[a], shape[a] - x)), out = new Uint8Array(part.reduce((a, b) => a * b, size));
+      copyBox(bytes, shape, at, out, part, at.map(() => 0), part, size);
+      this.#unit(out, 1);
+    }
+  }
+  #unit(decoded, items) {
+    const small = this.pipeline.length && decoded.length ? lz4Encode(decoded) : null;
+    if (decoded.length > 0x7e000000 && this.pipeline.length) fail("E_SAMPLE_LIMIT", "write.item", `${decoded.length} bytes`);
+    const use = small && small.length < decoded.length;
+    this.units.push({stored: use ? small : decoded, items, pipeline: use ? this.pipeline : []});
+  }
+  // {name, payload, index, bytes} of the finished chunk.
+  async finish() {
+    this.#close();
+    const {tensor, units, samples, shapes} = this, index = new Map();
+    if (tensor.name !== "") index.set("tensor", tensor.name);
+    if (this.row) index.set("row", this.row);
+    index.set("dtype", tensor.dtype);
+    index.set("samples", samples.length);
+    if (tensor.sequence) index.set("items", column(samples.map((s) => s?.length ?? 0)));
+    if (samples.includes(null)) index.set("missing", column(samples.map((s) => (s ? 0 : 1))));
+    index.set("shape", tensor.shape.map((_, a) => column(shapes.map((s) => s[a]))));
+    const counts = units.map((u) => u.items), [k = 1] = counts;
+    if (this.tile) index.set("tile", this.tile);
+    else if (!counts.slice(0, -1).every((n) => n === k) || counts.at(-1) > k) index.set("unit", column(counts, true));
+    else if (k !== 1) index.set("unit", k);
+    const texts = units.map((u) => JSON.stringify(u.pipeline)), names = [...new Set(texts)];
+    const used = names.map((n) => JSON.parse(n).map((c) => new Map([["name", c.name], ...Object.entries(c).filter(([key]) => key !== "name")])));
+    if (used.length > 1 || used[0]?.length) index.set("codecs", used);
+    if (used.length > 1) index.set("codec", column(texts.map((t) => names.indexOf(t))));
+    if (units.some((u) => u.pipeline.length)) index.set("stored", column(units.map((u) => u.stored.length)));
+    index.set("crc", column(units.flatMap((u) => Array.from({length: Math.max(1, Math.ceil(u.stored.length / MIB))},
+      (_, j) => crc32(u.stored.subarray(j * MIB, (j + 1) * MIB))))));
+    const payload = concat(units.map((u) => u.stored)), packed = pack(index), trailer = new Uint8Array(40), d = view(trailer);
+    d.setUint32(0, payload.length % 2 ** 32, true);
+    d.setUint32(4, Math.floor(payload.length / 2 ** 32), true);
+    d.setUint32(8, packed.length, true);
+    d.setUint16(12, 1, true);
+    d.setUint32(28, crc32(trailer.subarray(0, 28), crc32(packed)), true);
+    trailer.set(END, 32);
+    const bytes = concat([HEAD, payload, packed, trailer]);
+    return {name: await sha256(bytes), payload: payload.length, index: packed.length, bytes};
+  }
+}
