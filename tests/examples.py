@@ -89,7 +89,7 @@ EXAMPLES: tuple[Build, ...] = (numbers, boxes, pictures, tiles)
 def page(build: Build, folder: Path) -> str:
     """The Markdown that explains every byte of every object of one example."""
     title, _, text = (build.__doc__ or "").partition("\n")
-    lines = [f"# {title.strip().rstrip(".")}", "", " ".join(text.split()), ""]
+    lines = [f"# {title.strip().rstrip('.')}", "", " ".join(text.split()), ""]
     lines += ["This page and the files beside it are written by `tests/examples.py`; a test builds them again.", ""]
     for path in sorted(folder.rglob("*")):
         key = path.relative_to(folder).as_posix()
