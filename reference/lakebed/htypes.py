@@ -418,6 +418,6 @@ def check_many(tensor: TensorLike, array: np.ndarray) -> None:
 def decode_sample(htype: str, sample: Value) -> Any:
     """What a user holds: str for text, the value for json, lists of them for list and tag, else the arrays."""
     row = row_of(htype)
-    if row.present is None:
+    if row.present is None or sample is None:  # a missing sample stays None [model.missing]
         return sample
     return [row.present(item) for item in sample] if isinstance(sample, list) else row.present(sample)
