@@ -175,6 +175,24 @@ def test_gc_and_expire(call, asked, tmp_path):
     assert lakebed.open(place)["x"][:].tolist() == (np.arange(100) * 2).tolist()
 
 
+def test_compact_and_copy(call, asked, tmp_path):
+    place = tmp_path / "ds"
+    with lakebed.create(place) as ds:
+        ds.create_tensor("x", dtype="int64", shape=())
+    for start in range(0, 50, 10):
+        with lakebed.open(place, mode="a") as ds:
+            ds.extend({"x": np.arange(start, start + 10)})
+    assert asked("compact", place)["tensors"]["x"]["chunks"] == [5, 1]
+    code, out, _ = call("compact", place)
+    assert code == 0 and "nothing to do" in out
+    assert asked("copy", place, tmp_path / "copy")["commits"] == 7
+    assert lakebed.open(tmp_path / "copy")["x"][:].tolist() == list(range(50))
+    assert len(lakebed.open(tmp_path / "copy", number=3)) == 20
+    code, _, err = call("copy", place, tmp_path / "copy")
+    assert code == 2 and "E_DATASET_EXISTS" in err
+    assert "copied" in call("copy", place, tmp_path / "again")[1]
+
+
 # --- files -----------------------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ import sys
 import click
 
 from ..errors import LakebedError
-from . import files, look, tools
+from . import files, look, mend, tools
 from .shell import FAILED, FINE, emit, err, facts, show_error
 
 STOPPED = 130
@@ -44,6 +44,8 @@ for command in (
     look.cat,
     tools.inspect_command,
     tools.check_command,
+    mend.compact_command,
+    mend.copy_command,
     tools.expire_command,
     tools.gc_command,
     files.import_command,

@@ -1,4 +1,4 @@
-"""Floor 8. Commands that judge and mend: inspect, check, recover, compact, expire, gc."""
+"""Floor 8. Commands that judge and mend: inspect, check, expire, gc."""
 
 from __future__ import annotations
 
