@@ -30,7 +30,7 @@ def compact_command(
     back by expire and gc.
     """
     store = stored(place, options, writable=True)
-    more = {} if chunk_bytes is None else {"target_bytes": chunk_bytes}
+    more: Any = {} if chunk_bytes is None else {"target_bytes": chunk_bytes}
     with progress("compact") as tell:
         report = compact(
             store,
