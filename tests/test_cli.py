@@ -175,6 +175,21 @@ def test_gc_and_expire(call, asked, tmp_path):
     assert lakebed.open(place)["x"][:].tolist() == (np.arange(100) * 2).tolist()
 
 
+def test_recover(made, call, asked, tmp_path):
+    found = asked("recover", made["damaged"], tmp_path / "one", code=1)
+    assert [(lost["tensor"], lost["start"], lost["stop"]) for lost in found["lost"]] == [("images", 4, 5)]
+    assert found["taken"] == {"main": 2} and not found["ok"]
+    saved, whole = lakebed.open(tmp_path / "one"), lakebed.open(made["dataset"])
+    assert saved["images"][4] is None and saved["labels"][:].tolist() == whole["labels"][:].tolist()
+    assert saved["images"].file(6) == whole["images"].file(6)
+    code, out, _ = call("recover", made["damaged"], tmp_path / "two")
+    assert code == 1 and "main: images" in out and "E_UNIT_CRC" in out
+    assert call("recover", made["damaged"], tmp_path / "two")[0] == 2
+    assert asked("recover", made["dataset"], tmp_path / "three")["ok"] is True
+    code, out, _ = call("recover", made["dataset"], tmp_path / "four", "--chunks-only")
+    assert "from chunks alone" in out and code in (0, 1)
+
+
 def test_compact_and_copy(call, asked, tmp_path):
     place = tmp_path / "ds"
     with lakebed.create(place) as ds:

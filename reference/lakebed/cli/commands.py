@@ -44,6 +44,7 @@ for command in (
     look.cat,
     tools.inspect_command,
     tools.check_command,
+    mend.recover_command,
     mend.compact_command,
     mend.copy_command,
     tools.expire_command,

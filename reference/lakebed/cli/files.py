@@ -14,6 +14,7 @@ from rich.text import Text
 from .. import demo
 from ..export import export
 from ..importers import import_folder
+from ..importers.walk import Walk
 from .shell import (
     FINE,
     FOUND,
@@ -49,7 +50,8 @@ def import_command(folder: Path, place: str, stop: bool, options: Any, as_json: 
     The names of the sub-folders are the labels; files are kept byte for byte. Files that cannot be kept are listed with
     the reason, and the exit code is 1.
     """
-    with progress("import", sum(1 for path in folder.rglob("*") if path.is_file())) as tell:
+    total = sum(1 for _ in Walk(folder)) if sys.stderr.isatty() else None  # only a bar wants to know beforehand
+    with progress("import", total) as tell:
         on_error = "stop" if stop else "list"
         done = import_folder(folder, place, on_error=on_error, progress=tell, options=parsed(options), **named)
     if as_json:

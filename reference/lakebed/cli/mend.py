@@ -1,4 +1,4 @@
-"""Floor 8. Commands that write a dataset anew: compact, copy."""
+"""Floor 8. Commands that write a dataset anew: recover, compact, copy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,57 @@ from rich.text import Text
 
 from ..compact import compact
 from ..migrate import copy
-from .shell import FINE, cell, emit, json_option, out, plain, progress, size, store_options, stored, table
+from ..recover import Report as Recovery
+from ..recover import recover
+from .shell import FINE, FOUND, cell, emit, json_option, out, plain, progress, size, store_options, stored, table
+from .tools import short, show_findings
+
+
+@click.command(name="recover")
+@click.argument("place")
+@click.argument("target")
+@click.option("--chunks-only", is_flag=True, help="Believe no commit: put tensors together from the chunks alone.")
+@store_options
+@click.option("--to-option", "target_options", multiple=True, metavar="KEY=VALUE", help="Of the target's store.")
+@json_option
+def recover_command(
+    place: str, target: str, chunks_only: bool, options: Any, target_options: Any, as_json: bool
+) -> int:
+    """What still reads goes into a new dataset.
+
+    PLACE is not changed; TARGET must be empty. What is lost is listed, and the exit code is 1; works even when all
+    commits are gone.
+    """
+    with progress("recover") as tell:
+        report = recover(
+            stored(place, options),
+            stored(target, target_options, writable=True),
+            chunks_only=chunks_only,
+            progress=lambda what, done, total: tell(done, what, total),
+        )
+    if as_json:
+        emit({"ok": report.ok, **dataclasses.asdict(report)})
+    else:
+        _show_recovery(report)
+    return FINE if report.ok else FOUND
+
+
+def _show_recovery(report: Recovery) -> None:
+    console = out()
+    show_findings([*report.findings, *report.notes])
+    if report.lost:
+        rows = table("lost", "rows", "was stored in")
+        for lost in report.lost:
+            last = f"-{lost.stop - 1}" if lost.stop - lost.start > 1 else ""
+            rows.add_row(cell(f"{lost.branch}: {lost.tensor}", "bold"), f"{lost.start}{last}", cell(short(lost.object)))
+        console.print(rows)
+    counted = f"{report.samples:,} samples; {report.copied} chunks as they were, {report.rewritten} written anew"
+    console.print(Text.assemble(("saved   ", "green"), counted))
+    for branch, number in report.taken.items():
+        said = f"as commit {number} had it" if number else "from chunks alone: look at the notes before you trust it"
+        console.print(Text.assemble(("branch  ", "dim"), f"{plain(branch)}, {said}"))
+    for key in report.skipped:
+        console.print(Text.assemble(("skipped ", "red"), plain(short(key))))
 
 
 @click.command(name="compact")

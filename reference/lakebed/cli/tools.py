@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -11,6 +12,7 @@ from rich.text import Text
 from ..check import Report, check
 from ..collect import collect, expire
 from ..errors import error
+from ..findings import Finding
 from ..history import need_list
 from ..inspect import RAW, Span, inspect
 from ..publish import GRACE
@@ -116,14 +118,7 @@ def check_command(place: str, branch: str | None, newest: bool, shallow: bool, o
 
 def _show_report(report: Report) -> None:
     console = out()
-    if report.findings or report.notes:
-        rows = table("", "code", "clause", "object", "byte", "what", right=("byte",))
-        for finding in (*report.findings, *report.notes):
-            style = "red" if finding.level == "error" else "yellow"
-            at = "" if finding.offset is None else str(finding.offset)
-            code, place = cell(finding.code, style), cell(short(finding.object))
-            rows.add_row(Text(finding.level, style), code, cell(finding.clause), place, at, cell(finding.detail))
-        console.print(rows)
+    show_findings([*report.findings, *report.notes])
     counted = f"{report.commits} commits, {report.tags} tags, {report.manifests} manifests, {report.chunks} chunks"
     console.print(Text.assemble(("judged  ", "dim"), f"{counted}, {report.units} units, {size(report.bytes)}"))
     if report.ok:
@@ -132,6 +127,18 @@ def _show_report(report: Report) -> None:
     count = len(report.findings)
     console.print(Text(f"faults  {count}", "bold red"))
     console.print(Text.assemble(("next    ", "dim"), "`lakebed recover PLACE COPY` saves what still reads"))
+
+
+def show_findings(findings: Sequence[Finding]) -> None:
+    """A table of findings and notes; nothing when there is none."""
+    rows = table("", "code", "clause", "object", "byte", "what", right=("byte",))
+    for finding in findings:
+        style = "red" if finding.level == "error" else "yellow"
+        at = "" if finding.offset is None else str(finding.offset)
+        code, place = cell(finding.code, style), cell(short(finding.object))
+        rows.add_row(Text(finding.level, style), code, cell(finding.clause), place, at, cell(finding.detail))
+    if findings:
+        out().print(rows)
 
 
 def short(key: str) -> str:

@@ -20,6 +20,7 @@ from ..dataset import open as open_dataset
 from ..errors import FormatError, error
 from ..export import export
 from ..files import read
+from ..recover import recover
 from . import sheet
 
 DATA = Path(__file__).parent / "data"
@@ -53,11 +54,13 @@ def run(folder: Path, tell: Callable[[Step], None]) -> dict[str, str]:
     tell(_travel(place))
     tell(_check(ds))
     tell(_damage(place, folder / "damaged.lakebed"))
+    tell(_recover(folder / "damaged.lakebed", folder / "recovered.lakebed"))
     tell(_export(ds, folder / "exported", notes))
     sheet.draw(ds, folder / "contact-sheet.png", captions=[note["caption"] for note in notes["pictures"]])
     tell(Step("table", f"{len(ds)} rows at commit {ds.number}", rows=tuple(_rows(ds))))
-    made = {"dataset": place, "damaged": folder / "damaged.lakebed", "exported": folder / "exported"}
-    return {name: str(path) for name, path in (made | {"sheet": folder / "contact-sheet.png"}).items()}
+    made = {"dataset": place, "damaged": folder / "damaged.lakebed", "recovered": folder / "recovered.lakebed"}
+    made |= {"exported": folder / "exported", "sheet": folder / "contact-sheet.png"}
+    return {name: str(path) for name, path in made.items()}
 
 
 def free_folder(name: str = "lakebed-demo") -> Path:
@@ -186,6 +189,15 @@ def _damage(place: Path, copy: Path) -> Step:
         f"the other {len(ds) - 1} pictures still read",
     )
     return Step("damage", "Turned one bit over in a copy", facts)
+
+
+def _recover(damaged: Path, copy: Path) -> Step:
+    report = recover(damaged, copy)
+    _must(len(report.lost) == 1, f"recovery lost {len(report.lost)} samples, not one")
+    _must(check(copy).ok, "the recovered dataset has faults")
+    lost = report.lost[0]
+    fact = f"{report.samples} samples saved, one lost: row {lost.start} of {lost.tensor}; the new dataset has no faults"
+    return Step("recover", "Recovered the rest", (fact,))
 
 
 def _export(ds: Dataset, folder: Path, notes: dict[str, Any]) -> Step:
