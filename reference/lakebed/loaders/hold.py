@@ -22,7 +22,7 @@ from ..tensor import Chunks
 
 REQUESTS = 16  # under way at one time
 GAP = 64 << 10  # bytes worth reading to save a request
-LIMIT = 1 << 20  # bytes of one request, unless one unit is longer: with REQUESTS it bounds what is under way
+LIMIT = 2 << 20  # bytes of one request, unless one unit is longer: with REQUESTS it bounds what is under way
 Request = tuple[str, list[tuple[int, int]]]  # key, and the (offset, length) of the units that one request brings
 
 

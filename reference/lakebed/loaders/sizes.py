@@ -7,6 +7,8 @@ are *resident*: read whole, once, and kept for the loader's life.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +17,7 @@ from ..chunkfile import ChunkFile
 from ..columns import entries, prefix
 from ..errors import FormatError, UnsupportedError
 from ..slices import NULL, ChunkRef, Runs, SliceTable
-from ..tensor import Chunks
+from ..tensor import KEPT_CHUNKS, Chunks
 from .order import Layout, layout
 
 ROW = 64  # bytes that any row costs: its number, and the object that holds it
@@ -68,6 +70,14 @@ def measure(table: SliceTable, chunks: Chunks) -> Sizes:
             borders.append(start + _borders(file, first, count))
     raw = all(file.geometry.raw for file in opened)
     return Sizes(rows, late, mapped and raw, None if late else _all_borders(runs, borders))
+
+
+def open_all(tables: Iterable[SliceTable], chunks: Chunks) -> None:
+    """Open the chunks of all tensors side by side; what is wrong with one is told when it is asked for again."""
+    refs = [ref for table in tables for ref in table.chunks][:KEPT_CHUNKS]
+    if refs:
+        with contextlib.suppress(FormatError, UnsupportedError):
+            chunks.get_many(refs)
 
 
 def _files(refs: tuple[ChunkRef, ...], chunks: Chunks) -> list[ChunkFile | None]:

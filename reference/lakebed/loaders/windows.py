@@ -14,7 +14,7 @@ from ..errors import FormatError, error
 from ..stores.store import Store
 from .hold import Held, Request, requests
 from .order import Plan
-from .sizes import Division, divide, measure
+from .sizes import Division, divide, measure, open_all
 from .source import Source
 from .values import Column, bad, in_strips, join, pick, values
 
@@ -58,6 +58,7 @@ class Rows:
     def __init__(self, source: Source, store: Store, buffer_bytes: int) -> None:
         self.held = Held(store)
         self.tensors, self.tables, self.chunks = source.open(self.held)
+        open_all(self.tables.values(), self.chunks)
         sizes = {name: measure(table, self.chunks) for name, table in self.tables.items()}
         self.division: Division = divide(sizes, len(source), buffer_bytes)
         self.resident: dict[str, Column] | None = None
@@ -85,7 +86,7 @@ class Rows:
     def _bring_resident(self, fetchers: Executor, threads: int) -> None:
         with self._lock:
             if self.resident is None:
-                every = self._strips(np.arange(self.division.layout.rows))
+                every = [np.arange(self.division.layout.rows)]
                 self.resident = {
                     name: self._decoded(name, every, fetchers, threads) for name in self.division.resident
                 }
