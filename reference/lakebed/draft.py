@@ -150,8 +150,9 @@ class TensorDraft:
         if block is not None:
             self._write_block(block)
             return len(block)
-        if self._is_ragged(values):
-            self._write_ragged(values)
+        shapes = self._ragged_shapes(values)
+        if shapes is not None:
+            self._write_ragged(values, shapes)
             return len(values)
         pictures = codecs.is_media(self.declared.array_pipeline) and len(values) > 1
         side_by_side = spread(default_threads() if pictures else 1, "encode")  # codecs let go of the lock
@@ -194,21 +195,26 @@ class TensorDraft:
         block = htypes.encode_many(self.declared, values)
         return None if block is None or (len(block) and tile_for(self.declared, block[0]) is not None) else block
 
-    def _is_ragged(self, values: Any) -> bool:
-        """Whether this is a list of arrays of the tensor's own dtype and rank, each of which it takes."""
+    def _ragged_shapes(self, values: Any) -> np.ndarray | None:
+        """Shapes, int64 (n, rank), of a list of arrays of the tensor's own dtype and rank, each of which it takes;
+        None when it is no such list."""
         declared = self.declared
         plain = isinstance(values, list) and values and not declared.sequence and declared.tile is None
         if not plain or codecs.is_media(declared.array_pipeline) or not declared.shape:
-            return False
+            return None
         want, rank = self._numpy, len(declared.shape)
         if not all(v.__class__ is np.ndarray and v.dtype == want and v.ndim == rank for v in values):
-            return False
-        if max(v.nbytes for v in values) > TILE_FROM:
-            return False
-        if htypes.row_of(declared.htype).check is not None or any(axis is not None for axis in declared.shape):
+            return None
+        shapes = np.array([value.shape for value in values], np.int64)
+        if int(shapes.prod(axis=1).max()) * want.itemsize > TILE_FROM:
+            return None
+        for axis, due in enumerate(declared.shape):
+            if due is not None and (shapes[:, axis] != due).any():
+                htypes.check_shape(declared.shape, values[int(np.argmax(shapes[:, axis] != due))].shape)
+        if htypes.row_of(declared.htype).check is not None:
             for value in values:
                 htypes.check_sample(declared, value)
-        return True
+        return shapes
 
     @property
     def _numpy(self) -> np.dtype:
@@ -271,8 +277,9 @@ class TensorDraft:
             self._torn = False
             self._appended += len(part)
 
-    def _write_ragged(self, values: list[np.ndarray]) -> None:
-        ends = np.cumsum([value.nbytes for value in values])
+    def _write_ragged(self, values: list[np.ndarray], shapes: np.ndarray) -> None:
+        ends = np.cumsum(shapes.prod(axis=1) * self._numpy.itemsize)
+        rows = shapes.shape[1] == 1 or bool((shapes[:, 1:] == shapes[:1, 1:]).all())  # they join as they are
         start = 0
         while start < len(values):
             goal = (int(ends[start - 1]) if start else 0) + BATCH
@@ -280,8 +287,8 @@ class TensorDraft:
             part = values[start:stop]
             writer = self._writer()
             self._torn = True
-            flat = np.concatenate([value.reshape(-1) for value in part])
-            writer.add_ragged(array_bytes(flat), np.array([value.shape for value in part], np.int64))
+            flat = np.concatenate(part if rows else [value.reshape(-1) for value in part])
+            writer.add_ragged(array_bytes(flat), shapes[start:stop])
             writer.add_samples(len(part))
             self._torn = False
             self._appended += len(part)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .columns import prefix
+
 
 class Ragged:
     """``len`` samples.
@@ -19,18 +21,17 @@ class Ragged:
 
     def __init__(self, flat: np.ndarray, shapes: np.ndarray, missing: np.ndarray) -> None:
         self.shapes, self.missing = shapes, missing
-        sizes = np.where(missing, 0, shapes.prod(axis=1)) if shapes.shape[1] else (~missing).astype(np.int64)
-        present = shapes[~missing]
+        present = shapes[~missing] if missing.any() else shapes
         trailing = present[:, 1:]
         regular = bool(shapes.shape[1]) and bool(len(present)) and bool((trailing == trailing[:1]).all())
-        row = int(trailing[0].prod()) if regular else 1
-        self._regular = regular and row > 0
+        self._regular = regular and bool(trailing[0].all())
         if self._regular:
             self.values = flat.reshape(-1, *trailing[0].tolist())
-            sizes = sizes // row
+            sizes = shapes[:, 0]
         else:
             self.values = flat
-        self.offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+            sizes = shapes.prod(axis=1) if shapes.shape[1] else np.ones(len(shapes), np.int64)
+        self.offsets = prefix(sizes if present is shapes else np.where(missing, 0, sizes))
 
     @staticmethod
     def of(samples: Sequence[np.ndarray | None], dtype: np.dtype, rank: int) -> Ragged:

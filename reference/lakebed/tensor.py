@@ -256,7 +256,7 @@ class Tensor:
         return int(self._runs.first[place]) + low - self._starts[place], high - low
 
     def _flat(self, flat: np.ndarray, shapes: np.ndarray) -> Any:
-        if (shapes == shapes[:1]).all():
+        if (shapes[0] == shapes[-1]).all() and (shapes == shapes[:1]).all():
             return flat.reshape(len(shapes), *shapes[0].tolist())
         return Ragged(flat, shapes, np.zeros(len(shapes), bool))
 
@@ -352,8 +352,9 @@ class Tensor:
         if file is None or found is None:
             return None
         if self.sequence:
-            items, one = _axis(region[0], found[1], "the items", self.name)
-            parts = [self._cut(file, found[0] + i, region[1:]) for i in items]
+            every = region[0] is Ellipsis
+            items, one = _axis(slice(None) if every else region[0], found[1], "the items", self.name)
+            parts = [self._cut(file, found[0] + i, region if every else region[1:]) for i in items]
             return parts[0] if one else parts
         return self._cut(file, found[0], region)
 
