@@ -19,6 +19,7 @@ from ..model import Commit, Tag
 from ..tensor import Tensor
 from .shell import at_options, cell, emit, json_option, opened, out, plain, shape, size, store_options, table
 
+SOME = 6  # codecs of one tensor that are named in a table
 SHOWN = 8  # values of an array that are printed, and (start, stop) ranges of a diff
 
 
@@ -249,7 +250,8 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
 
 def _codecs(tensor: Tensor) -> str:
     pipelines = ["+".join(step["name"] for step in pipeline) or "raw" for pipeline in tensor.compression]
-    return ", ".join(pipelines)
+    more = f", … ({len(pipelines)})" if len(pipelines) > SOME else ""
+    return ", ".join(pipelines[: SOME if more else None]) + more
 
 
 def _fidelity(tensor: Tensor) -> str:
