@@ -121,7 +121,7 @@ export async function check(store) {
     if (!bytes) return fault("E_OBJECT_MISSING", "tree.needed", "the object is not in the store", object);
     const hash = await sha256(bytes);
     if (hash !== null && hash !== name) fault("E_CHUNK_HASH", "chunk.hash", `the bytes hash to ${hash}`, object);
-    if (!equal(bytes.subarray(0, 8), HEAD.subarray(0, 8))) fault("E_CHUNK_HEAD", "chunk.head.magic", "the head has another magic", object, 0);
+    if (bytes.length >= 8 && !equal(bytes.subarray(0, 8), HEAD.subarray(0, 8))) fault("E_CHUNK_HEAD", "chunk.head.magic", "the head has another magic", object, 0);
     const odd = bytes.subarray(8, 64).findIndex((b) => b);
     if (odd >= 0) fault("E_CHUNK_HEAD", "chunk.head.zero", "the head is not zero", object, 8 + odd);
     for (const row of rows.values()) {

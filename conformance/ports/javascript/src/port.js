@@ -12,7 +12,7 @@ import {stringify} from "./json.js";
 const HELLO = {
   protocol: 1, name: "lakebed-js", version: "1.0.0", language: "javascript", formats: ["1.0"], roles: ["reader", "writer", "checker"],
   features: ["codec.lz4", "codec.deflate", "codec.shuffle", "codec.bitshuffle", "codec.delta", "codec.narrow", "codec.quantize", "dtype.float16", "dtype.bfloat16",
-    "dtype.float8_e4m3fn", "dtype.float8_e5m2", "dtype.complex64", "dtype.complex128", "dtype.int64", "dtype.uint64", "write.branch"],
+    "dtype.float8_e4m3fn", "dtype.float8_e5m2", "dtype.complex64", "dtype.complex128", "dtype.int64", "dtype.uint64", "write.branch", "write.edit"],
 };
 const at = ({root, branch, number, tag}) => open(new FolderStore(root), {branch, number: number === undefined ? undefined : Number(number), tag});
 
@@ -76,6 +76,8 @@ async function write(q) {
         throw e;
       }
     },
+    rename_tensor: (s) => w.renameTensor(s.name, s.to), discard: () => w.discard(),
+    revert: async (s) => w.revert((await at({root: q.root, branch: s.to ? undefined : s.branch ?? w.branch, number: s.number, tag: s.to})).commit),
     delete_tensor: (s) => w.deleteTensor(s.name), append: (s) => w.append(values(s)), update: (s) => w.update(Number(s.row), values(s)),
     insert: (s) => w.insert(Number(s.row), values(s)), delete: (s) => w.delete((s.rows ?? [s.row]).map(Number)),
     extend(s) {

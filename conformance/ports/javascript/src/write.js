@@ -20,7 +20,7 @@ const strip = (doc, ...keys) => Object.fromEntries(Object.entries(doc).filter(([
 function merge(slices) {
   const out = [];
   for (const s of slices) {
-    const last = out.at(-1), same = last && last.chunk?.name === s.chunk?.name;
+    const last = out.at(-1), same = last && (last.chunk === s.chunk || (s.chunk?.name && last.chunk?.name === s.chunk.name));
     if (same && (s.chunk === null || last.first + last.count === s.first)) last.count += s.count;
     else out.push({...s});
   }
@@ -99,11 +99,14 @@ export class Writer {
   tensor(name) {
     return this.tensors.get(name) ?? fail("E_TENSOR_ABSENT", "model.tensor", `no tensor ${name}`);
   }
-  createTensor(name, {htype = "generic", dtype, shape, sequence = false, fidelity = "exact", attributes = {}, ...write}) {
-    const argument = (e) => fail("E_ARGUMENT", e.clause, e.detail);
+  #free(name) {
     if (!isTensorName(name)) fail("E_NAME", "tensor.name", `${JSON.stringify(name)} is no tensor name`);
     if (this.tensors.has(name)) fail("E_TENSOR_EXISTS", "algo.edit.tensor_new", `there is a tensor ${name}`);
     if ([...this.tensors.keys()].some((k) => k.startsWith(`${name}/`) || name.startsWith(`${k}/`))) fail("E_NAME", "tensor.name", `${name} and another tensor lie beneath each other`);
+  }
+  createTensor(name, {htype = "generic", dtype, shape, sequence = false, fidelity = "exact", attributes = {}, ...write}) {
+    const argument = (e) => fail("E_ARGUMENT", e.clause, e.detail);
+    this.#free(name);
     const t = {name, ...given({htype, dtype, shape, sequence, fidelity, attributes, write}), doc: {}, refs: [], sealed: [], builder: null};
     for (const [key, test] of TENSOR) if (key in t && !test(t[key])) fail("E_ARGUMENT", `tensor.${key}`, `${key} is ${stringify(t[key])}`);
     if (!dtypeOf(dtype)) fail("E_DTYPE_UNSUPPORTED", "dtype.table", `dtype ${dtype}`);
@@ -126,10 +129,42 @@ export class Writer {
     this.tensors.delete(name);
     this.appends = false;
   }
-  setAttributes(attributes, tensor = null) {
-    (tensor === null ? this : this.tensor(tensor)).attributes = given(attributes);
+  renameTensor(name, to) {
+    const t = this.tensor(name);
+    this.tensors.delete(name);
+    try {
+      this.#free(to);
+    } catch (e) {
+      this.tensors.set(name, t);
+      throw e;
+    }
+    this.tensors.set(to, Object.assign(t, {name: to}));
     this.appends = false;
-    if (tensor !== null) fits(this.tensor(tensor), null, (e) => fail("E_ARGUMENT", e.clause, e.detail));
+  }
+  // Merges into the attributes of the dataset or of a tensor; null removes.
+  setAttributes(attributes, tensor = null) {
+    const of = tensor === null ? this : this.tensor(tensor), all = Object.assign(Object.create(null), of.attributes, given(attributes));
+    for (const k of Object.keys(all)) if (all[k] === null) delete all[k];
+    if (tensor !== null) fits({...of, attributes: all}, null, (e) => fail("E_ARGUMENT", e.clause, e.detail));
+    of.attributes = all;
+    this.appends = false;
+  }
+  // Forgets what is not committed.
+  async discard() {
+    this.#fresh.clear();
+    this.#load(this.base);
+    return this.#whole();
+  }
+  // The state of an older commit, as the content of the next one [algo.revert].
+  async revert(commit) {
+    const head = this.base ?? fail("E_COMMIT_ABSENT", "algo.revert", "nothing is committed yet");
+    this.#fresh.clear();
+    this.#load({...commit, closed: false});
+    this.base = head;
+    this.appends = false;
+    await this.#whole();
+    const names = new Set([...this.tensors.values()].flatMap((t) => t.start.flatMap((s) => s.chunk?.name ?? [])));
+    for (const n of names) if (!(await this.store.exists(chunkKey(n)))) fail("E_OBJECT_MISSING", "algo.revert", "a chunk of that commit is not in the store", chunkKey(n));
   }
   // A value ({dtype, shape, bytes}, in a sequence a list of them, or null) as a sample of the tensor.
   #sample(t, value) {
@@ -157,24 +192,26 @@ export class Writer {
   async extend(rows) {
     const judged = rows.map((values) => this.#row(values));
     for (const row of judged) {
-      for (const [t, sample] of row) {
-        t.builder ??= new Builder(t, this.length);
-        t.builder.add(sample);
-      }
+      for (const [t, sample] of row) t.slices.push(this.#place(t, sample, this.length));
       this.length++;
-      for (const [t] of row) if (t.builder.full) await this.#close(t);
+      for (const [t] of row) if (t.builder?.full) await this.#close(t);
     }
   }
-  async #chunk(builder) {
-    const {bytes, ...row} = await builder.finish();
-    this.#fresh.set(chunkKey(row.name), bytes);
-    return {chunk: row, first: 0, count: builder.samples.length};
+  // The slice of one more sample. A tensor's new samples, rows added and rows replaced, go into one open chunk, whose
+  // name its slices learn when it is closed.
+  #place(t, sample, row) {
+    if (sample === null && !t.builder) return {chunk: null, first: 0, count: 1};
+    t.builder ??= Object.assign(new Builder(t, row), {chunk: {}});
+    t.builder.add(sample);
+    return {chunk: t.builder.chunk, first: t.builder.samples.length - 1, count: 1};
   }
   async #close(t) {
     const b = t.builder;
     t.builder = null;
-    if (!b) return;
-    t.slices.push(b.samples.every((s) => s === null) ? {chunk: null, first: 0, count: b.samples.length} : await this.#chunk(b));
+    if (!b || !t.slices.some((s) => s.chunk === b.chunk)) return;
+    const {bytes, ...row} = await b.finish();
+    this.#fresh.set(chunkKey(row.name), bytes);
+    Object.assign(b.chunk, row);
   }
   async #settle() {
     for (const t of this.tensors.values()) await this.#close(t);
@@ -189,26 +226,22 @@ export class Writer {
     this.appends = false;
     return t.slices;
   }
-  async #between(row, skip, judged) {
-    await this.#settle();
+  #between(row, skip, judged) {
     for (const [t, sample] of judged) {
-      const all = this.#open(t), builder = new Builder(t, row);
-      builder.add(sample);
-      const put = sample === null ? {chunk: null, first: 0, count: 1} : await this.#chunk(builder);
-      t.slices = [...cut(all, 0, row), put, ...cut(all, row + skip, Infinity)];
+      const all = this.#open(t);
+      t.slices = [...cut(all, 0, row), this.#place(t, sample, row), ...cut(all, row + skip, Infinity)];
     }
   }
   async update(row, values) {
     this.#known(row);
-    await this.#between(row, 1, this.#row(values).filter(([t]) => Object.hasOwn(values, t.name)));
+    this.#between(row, 1, this.#row(values).filter(([t]) => Object.hasOwn(values, t.name)));
   }
   async insert(row, values) {
     this.#known(row, this.length + 1);
-    await this.#between(row, 0, this.#row(values));
+    this.#between(row, 0, this.#row(values));
     this.length++;
   }
   async delete(rows) {
-    await this.#settle();
     for (const row of [...new Set(rows.map((r) => this.#known(r)))].sort((a, b) => b - a)) {
       for (const t of this.tensors.values()) {
         const all = this.#open(t);
@@ -228,9 +261,10 @@ export class Writer {
     const made = [...this.tensors.values()].map((t) => [t, Object.assign(strip(t.doc, "chunks", "slices", "manifests"), {
       htype: t.htype, dtype: t.dtype, shape: t.shape, sequence: t.sequence, fidelity: t.fidelity, attributes: t.attributes, write: t.write,
     }, tables((t.slices = merge(t.slices))))]);
-    // Seal the longest tables until the rest is short [manifest.seal].
+    // Seal the longest tables until the rest is half [manifest.seal].
     const sizes = made.map(([t, d]) => ({t, d, size: stringify([d.chunks, d.slices]).length})).sort((a, b) => b.size - a.size);
-    for (let sum = sizes.reduce((n, s) => n + s.size, 0); sum > 524288 && sizes.length; ) {
+    const whole = sizes.reduce((n, s) => n + s.size, 0);
+    for (let sum = whole; whole > 524288 && sum > 262144; ) {
       const {t, d, size} = sizes.shift();
       sum -= size;
       const bytes = seal({lakebed: "1.0", samples: total(t.slices), chunks: d.chunks, slices: d.slices}), hash = await sha256(bytes);
