@@ -46,7 +46,7 @@ def _keys(raw: dict[str, Any]) -> list[Fault]:
 
 
 def _columns(raw: dict[str, Any]) -> list[Fault]:
-    named = {key: raw[key] for key in ("items", "missing", "codec", "stored", "crc") if key in raw}
+    named: dict[str, Any] = {key: raw[key] for key in ("items", "missing", "codec", "stored", "crc") if key in raw}
     named |= {f"shape[{axis}]": column for axis, column in enumerate(raw["shape"])}
     return [
         ("column.canonical", f"{name} has entries of {column.dtype.itemsize} bytes and need not", None)

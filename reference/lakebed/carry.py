@@ -90,10 +90,11 @@ def count_samples(writer: ChunkWriter, index: ChunkIndex, geometry: Geometry, fi
 
 def lengths(values: np.ndarray) -> Iterator[tuple[int, int]]:
     """Runs of equal values: (how many, which)."""
-    heads = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]])) if len(values) else []
-    ends = [*heads[1:], len(values)]
-    for head, end in zip(heads, ends, strict=True):
-        yield int(end - head), int(values[head])
+    if not len(values):
+        return
+    heads = np.flatnonzero(np.concatenate([[True], values[1:] != values[:-1]])).tolist()
+    for head, end in zip(heads, [*heads[1:], len(values)], strict=True):
+        yield end - head, int(values[head])
 
 
 def item_at(geometry: Geometry, sample: int) -> int:

@@ -190,6 +190,7 @@ class Units:
 
     def __init__(self, data: Object, index: Index, values: Values, found: Findings, decode: bool) -> None:
         self.bad: list[Placed] = []
+        self.unplaced = 0  # raw units whose stored length is not their decoded length
         self.data, self.index, self.geometry, self.values = data, index.value, index.geometry, values
         self.found, self.decode, self.offset = found, decode, index.offset
         self.media = [codecs.is_media(pipeline) for pipeline in self.index.codecs]
@@ -235,7 +236,8 @@ class Units:
     def _unit(self, place: Any) -> Unit | None:
         try:
             return place()
-        except LakebedError as cause:  # a raw unit whose stored length is not its decoded length
+        except LakebedError as cause:
+            self.unplaced += 1
             self.found.caught(cause, self.data.key)
             return None
 

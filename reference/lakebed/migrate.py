@@ -170,9 +170,9 @@ class _Copy:
             self.report.tags += 1
         for branch in history.branches(self.target):
             newest = history.newest(self.target, branch, exact=True)
-            data = self.target.get(names.commit_key(branch, newest.ref.number))
-            if data is not None:
-                self.target.put(names.hint_key(branch), data)
+            head = self.target.get(names.commit_key(branch, newest.ref.number))
+            if head is not None:
+                self.target.put(names.hint_key(branch), head)
 
     def _get(self, key: str) -> bytes:
         data = self.source.get(key, limit=MAX_BYTES)
@@ -182,7 +182,7 @@ class _Copy:
 
 
 def migrate(source: Any, target: Any, *, to: str = document.VERSION, progress: Progress | None = None) -> Report:
-    """``source`` in format ``to``, in the empty ``target``; to 1.0 that is a copy. Errors: E_VERSION, as :func:`copy`."""
+    """``source`` in format ``to``, in the empty ``target``. Errors: E_VERSION, and those of :func:`copy`."""
     if to != document.VERSION:
         raise error("E_VERSION", "version.write", f"format {to!r} cannot be written here; {document.VERSION} can")
     return copy(source, target, progress=progress)

@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -248,7 +248,7 @@ class ChunkWriter:
             raw = memoryview(np.ascontiguousarray(item[box]).reshape(-1).view(np.uint8))
             self._emit(raw, 1)
 
-    def add_stored(self, shape: tuple[int, ...], units: Sequence[tuple[bytes | memoryview, Pipeline]]) -> None:
+    def add_stored(self, shape: tuple[int, ...], units: Iterable[tuple[bytes | memoryview, Pipeline]]) -> None:
         """One item whose units (its tiles, or the one that is the whole of it) are taken over as they are stored."""
         self._flush_unit()
         self._add_shape(1, shape)
