@@ -26,7 +26,7 @@ class Cell:
 
 def matrix(specs: list[PortSpec], format: str, cases: list[Case]) -> list[Cell]:
     """Only tensors with exact expected values take part; a script that a writer fails is no cell's fault."""
-    scripts = [c for c in cases if c.kind == "write" and any(a.want for a in c.asks)]
+    scripts = [c for c in cases if any(a.op == "write" and a.want for a in c.asks)]
     with tempfile.TemporaryDirectory(prefix="lakebed-matrix-") as scratch:
         written = {s.name: _write(s, format, scripts, Path(scratch) / str(n)) for n, s in enumerate(specs)}
         return [_read(w, reader, written[w.name], format) for w in specs for reader in specs]
@@ -39,7 +39,7 @@ def _write(spec: PortSpec, format: str, scripts: list[Case], place: Path) -> lis
         for case in scripts if hello else ():
             if not_applicable(hello, format, case, "writer"):
                 continue
-            for ask in (a for a in case.asks if a.want):
+            for ask in (a for a in case.asks if a.op == "write" and a.want):
                 out = place / case.id
                 out.parent.mkdir(parents=True, exist_ok=True)
                 exchange = port.ask(request_of(case, ask, out), case.seconds)

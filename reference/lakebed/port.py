@@ -38,7 +38,7 @@ def hello(q: Request) -> Reply:
 
     coded = [f"codec.{name}" for name in CODECS if installed(OPTIONAL.get(name, "lakebed"))]
     typed = [f"dtype.{name}" for name in DTYPES if name not in NUMERIC or installed("ml_dtypes")]
-    wrote = ["write.branch", "write.compact", "write.copy"]
+    wrote = ["write.branch", "write.compact", "write.edit"]
     return {
         "protocol": 1,
         "name": "lakebed",
@@ -212,7 +212,12 @@ def answer(q: Request) -> Reply:
     try:
         return {"ok": True, **OPS[q["op"]](q)}
     except LakebedError as cause:
-        said: Reply = {"code": cause.code, "clause": cause.clause, "object": cause.object, "detail": str(cause.detail)[:500]}
+        said: Reply = {
+            "code": cause.code,
+            "clause": cause.clause,
+            "object": cause.object,
+            "detail": str(cause.detail)[:500],
+        }
         if cause.offset is not None:
             said["offset"] = cause.offset
         return {"ok": False, "error": said}

@@ -147,29 +147,36 @@ class Book:
         """A writing script (steps from :mod:`lakebed_conform.casebook.steps`) and what must stand in the tree after it.
 
         ``want``: tensors {name: {values, dtype, sequence?, rule?}}, files [{tensor, sample, data}], length, members,
-        branch, number, keys. ``start``: the dataset that the script opens.
+        branch, number, keys, layout (see :mod:`lakebed_conform.layout`), gone (tensors), states (further wants of
+        other commits, each with branch and number). ``start``: the dataset that the script opens.
         """
-        self.kind = "write"
+        self.kind = "lossy" if self.entry.id.startswith("lossy/") else "write"
         if start is not None:
             self._tree(start.tree(False))
         self._script(steps)
-        said = {k: v for k, v in want.items() if k not in ("tensors", "files")}
+        said = self._said(want, "want")
+        if "states" in want:
+            said["states"] = [self._said(state, f"want.{n}") for n, state in enumerate(want["states"])]
+        self.ask("write", said, script="script.json")
+
+    def _said(self, want: dict[str, Any], stem: str) -> dict[str, Any]:
+        said = {k: v for k, v in want.items() if k not in ("tensors", "files", "states")}
         said["tensors"] = {
-            name: self.want(f"want.{name.replace('/', '.')}.raw", t["values"], t["dtype"], t.get("sequence", False))
+            name: self.want(f"{stem}.{name.replace('/', '.')}.raw", t["values"], t["dtype"], t.get("sequence", False))
             | ({"rule": t["rule"]} if "rule" in t else {})
             for name, t in want.get("tensors", {}).items()
         }
         said["files"] = [
-            {k: v for k, v in f.items() if k != "data"} | {"raw": self._file(f"want.{n}.file", f["data"])}
+            {k: v for k, v in f.items() if k != "data"} | {"raw": self._file(f"{stem}.{n}.file", f["data"])}
             for n, f in enumerate(want.get("files", ()))
         ]
-        self.ask("write", said, script="script.json")
+        return said
 
     def write_refused(
         self, steps: list[dict[str, Any]], code: str, *, also: tuple[str, ...] = (), start: Dataset | None = None
     ) -> None:
         """A script that must be refused with ``code``; what it leaves behind must be valid or nothing."""
-        self.kind = "write"
+        self.kind = "lossy" if self.entry.id.startswith("lossy/") else "write"
         if start is not None:
             self._tree(start.tree(False))
         self._script(steps)

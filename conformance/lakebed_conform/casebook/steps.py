@@ -41,6 +41,11 @@ def append(**values: Any) -> Step:
     return {"do": "append", "values": {k: value(v) for k, v in values.items()}}
 
 
+def rows(*given: dict[str, Any]) -> list[Step]:
+    """One append per row, given as {tensor: value}: for names that are no Python words."""
+    return [{"do": "append", "values": {k: value(v) for k, v in row.items()}} for row in given]
+
+
 def extend(**columns: list[Any]) -> Step:
     return {"do": "extend", "values": {k: [value(v) for v in vs] for k, vs in columns.items()}}
 
@@ -57,8 +62,9 @@ def delete(*rows: int) -> Step:
     return {"do": "delete", "rows": [str(r) for r in rows]}
 
 
-def commit(message: str = "") -> Step:
-    return {"do": "commit", "message": message}
+def commit(message: str = "", **members: str) -> Step:
+    """members: author, time (sets the writer's clock)."""
+    return {"do": "commit", "message": message, **members}
 
 
 def simple(do: str, **members: Any) -> Step:
