@@ -13,7 +13,7 @@ from lakebed_conform.pen import crc32
 MOST = (1 << 53) - 1
 SIZE = 64 << 20
 _END = re.compile(rb',"crc32":"([0-9a-f]{8})"}\Z')
-_VERSION = re.compile(r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)")
+_VERSION = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
 
 
 def parse(data: bytes) -> dict[str, Any]:
