@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """The guide to compression: tables made by asking the codecs themselves, one array at a time."""
 
 from __future__ import annotations

@@ -36,7 +36,8 @@ CLAUSE = re.compile(r"\*\*([a-z0-9_]+(?:\.[a-z0-9_]+)+)\*\*")
 ABOUT = {
     "codecs": "Every codec name. `defined`: chapter 7 says what it is. `reserved`: the name is taken, a 1.0 reader "
     "refuses it by name. `refused`: a format that is never stored, and `why`. `encode` parameters do not matter when "
-    "decoding; a `required` one must be present. Exact: array in, array out; files given are always kept byte for byte.",
+    "decoding; a `required` one must be present. Exact: array in, array out; files given are "
+    "always kept byte for byte.",
     "htypes": "Every htype: dtypes (first is the default; empty: any), item shapes (null is free; a tensor may fix "
     "free axes; empty: any), whether it is a sequence, whether it is exact always, which media files it takes.",
     "dtypes": "Every dtype: its bytes per element and what they are.",

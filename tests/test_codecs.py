@@ -373,7 +373,7 @@ def test_what_cannot_be_asked(asked, clause):
         ("jpeg", "uint8", (None, None, 4)),
         ("png", "int32", (None, None)),
         ("webp", "uint8", (None, None)),
-        ("png", "uint16", (None, None, 3)),
+        ("tiff", "uint16", (None, None, 3)),
         ("png", "uint8", (None,)),
         ("tiff", "int64", (None, None)),
         ({"name": "quantize", "max_abs_error": 1}, "int32", None),

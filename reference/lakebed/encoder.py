@@ -81,7 +81,8 @@ def namer(tensor: Declared):
 
 def _file(tensor: Declared, file: EncodedFile) -> Item:
     """Verbatim when the format is one of the tensor's; else the fidelity decides [media.verbatim]."""
-    if file.format not in tensor.formats:
+    kept = codecs.kept(file.format, file.data, tensor.formats)
+    if kept is None:
         return _transcoded(tensor, file)
     array = file.verify()
     shape = _file_shape(tensor, file)
@@ -95,7 +96,7 @@ def _file(tensor: Declared, file: EncodedFile) -> Item:
         raise error("E_FIDELITY_LABEL", "htype.lossless", detail)
     if row.check is not None:
         htypes.check_sample(tensor, array.reshape(shape))
-    return Item(shape, data=file.data, pipeline=codecs.verbatim(file.format))
+    return Item(shape, data=kept[1], pipeline=codecs.verbatim(kept[0]))
 
 
 def _file_shape(tensor: Declared, file: EncodedFile) -> tuple[int, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import dtypes, htypes
+from . import codecs, dtypes, htypes
 from .chunkfile import ChunkFile, Region, Spread
 from .errors import LakebedError, error
 from .model import TensorState
@@ -386,7 +386,7 @@ class Tensor:
         if found is None:
             detail = f"sample {number} of tensor {self.name!r} is not stored as a file"
             raise error("E_FILE_ABSENT", "media.verbatim", detail, object=self.name)
-        return found
+        return codecs.given(*found)
 
     def files(self, index: Any = slice(None)) -> list[bytes]:
         """The encoded files of several samples (slice, list, mask). Errors: E_FILE_ABSENT, E_SAMPLE_RANGE."""
@@ -400,7 +400,7 @@ class Tensor:
             where = np.flatnonzero(places == place).tolist()
             inside = (rows[where] + (int(self._runs.first[place]) - self._starts[place])).tolist()
             for slot, found in zip(where, file.files(inside) if file is not None else (), strict=file is not None):
-                out[slot] = None if found is None else found[1]
+                out[slot] = None if found is None else codecs.given(*found)[1]
         absent = next((i for i, data in enumerate(out) if data is None), None)
         if absent is not None:
             detail = f"sample {rows[absent]} of tensor {self.name!r} is not stored as a file"

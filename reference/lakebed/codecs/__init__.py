@@ -1,6 +1,6 @@
 """Floor 1. Codecs: the registry, pipelines of them, and pictures. Pure: bytes in, bytes or arrays out."""
 
-from .media import decode_media, encode_item, encode_media, media_exact, media_header
+from .media import decode_media, encode_item, encode_media, given, kept, media_exact, media_header
 from .pipeline import (
     RAW,
     Pipeline,
@@ -46,8 +46,10 @@ __all__ = [
     "exact_step",
     "exact_tail",
     "from_json",
+    "given",
     "is_lossy",
     "is_media",
+    "kept",
     "media_exact",
     "media_header",
     "names",

@@ -5,11 +5,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
+from ..extras import installed, optional
 from .pictures import orientation, pixels, saved, takes
 from .row import Codec, Header, Param, Params, corrupt
 
@@ -73,8 +77,22 @@ def _frame(marker: int, head: bytes) -> Header:
 
 
 def decoded(data: bytes, head: Header) -> np.ndarray:
-    """The one place where a faster decoder of the same bits (libjpeg-turbo, accurate DCT) may step in."""
+    """simplejpeg where it is installed: the same library and bits as Pillow, in half the time. It refuses files with
+    small faults that Pillow reads; those, and CMYK, go to Pillow."""
+    fast = _turbo()
+    if fast is not None and head.shape[2:] != (4,):
+        try:
+            found = fast(data, "Gray" if len(head.shape) == 2 else "RGB")
+        except ValueError:
+            return pixels(JpegImageFile, data, head)
+        if found.size == math.prod(head.shape) and found.shape[:2] == head.shape[:2]:
+            return found.reshape(head.shape)
     return pixels(JpegImageFile, data, head)
+
+
+@lru_cache(maxsize=1)
+def _turbo() -> Callable[..., np.ndarray] | None:
+    return optional("simplejpeg", "image").decode_jpeg if installed("simplejpeg") else None
 
 
 def describe(data: bytes) -> dict[str, Any]:
@@ -113,7 +131,7 @@ ROW = Codec(
     "media",
     "never",
     "JPEG: small, lossy pictures",
-    aliases=("jpg",),
+    aliases=("jpg", "mpo"),
     params=(
         Param("quality", (int,), 90, 1, 100, about="1 smallest to 100 best"),
         Param("subsampling", (str,), "4:2:0", choices=("4:4:4", "4:2:2", "4:2:0"), about="chroma resolution"),

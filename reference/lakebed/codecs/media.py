@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,25 @@ def encode_item(pipeline: tuple[Any, ...], array: np.ndarray) -> tuple[tuple[Any
         params.update(row.complete(array, params))
     recorded = tuple((param.name, params[param.name]) for param in row.params if param.name in params)
     return (step._replace(params=recorded),), data
+
+
+def kept(form: str, data: bytes, formats: Collection[str]) -> tuple[str, bytes] | None:
+    """(codec, bytes to store) of a file of format ``form`` in a tensor with the media codecs ``formats``.
+
+    As it is, or packed by a codec that gives it back byte for byte [media.packed]; None when none of them takes it.
+    """
+    for name in formats:
+        row = CODECS[name]
+        done = row.pack(data) if row.pack is not None and row.packs == form else None
+        if done is not None:
+            return name, done
+    return (form, data) if form in formats else None
+
+
+def given(name: str, data: bytes) -> tuple[str, bytes]:
+    """(format, bytes) of the file that a media unit stands for: the stored bytes, or what they unpack to."""
+    row = CODECS.get(name)
+    return (name, data) if row is None or row.unpack is None else (row.packs, row.unpack(data))
 
 
 def media_exact(name: str, params: Params, dtype: str, shape: Shape | None = None) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageFile
 
-from .row import Header, Shape, corrupt
+from .row import Header, Params, Shape, corrupt
 
 Plugin = Callable[..., ImageFile.ImageFile]
 
@@ -97,6 +97,12 @@ def takes(kinds: dict[str, tuple[int, ...]], side: int) -> Callable[[str, Shape 
         return None
 
     return reason
+
+
+def colour16(params: Params, dtype: str, shape: Shape | None) -> tuple[str, str] | None:
+    """What 16-bit pictures of more than one channel need; free channels may turn out to be one."""
+    many = shape is not None and len(shape) == 3 and (shape[2] or 1) > 1
+    return ("imagecodecs", "image") if dtype == "uint16" and many else None
 
 
 def orientation(exif: bytes) -> int | None:

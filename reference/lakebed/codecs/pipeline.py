@@ -116,6 +116,8 @@ def _misformed(pipeline: Pipeline) -> str | None:
         return f"{names}: filters come first, then at most one byte codec"
     if "quantize" in [row.name for row in rows[1:]]:
         return f"{names}: quantize comes first"
+    if len(rows) > 1 and rows[-1].name == "pcodec":
+        return f"{names}: pcodec stands alone, it does the work of filters itself"
     if rows and rows[0].name == "quantize" and "narrow" in [row.name for row in rows]:
         return f"{names}: quantize already narrows"
     return None
@@ -182,7 +184,12 @@ def _resolved(step: Step, dtype: str, shape: Shape | None, sized: bool) -> Step:
         raise error("E_EXTRA_MISSING", "codec.extra", detail)
     params = dict(step.params)
     if row.kind == "media":
-        return _step(row, {**_defaults(row), **params})
+        params = {**_defaults(row), **params}
+        lacks = None if row.needs is None else row.needs(params, dtype, shape)
+        if lacks is not None and not installed(lacks[0]):
+            detail = f"{row.name} of this kind needs {lacks[0]}; pip install 'lakebed[{lacks[1]}]'"
+            raise error("E_EXTRA_MISSING", "codec.extra", detail)
+        return _step(row, params)
     if row.name == "quantize":
         params.setdefault("dtype", dtype)
         if params["dtype"] != dtype or ("max_abs_error" in params) == ("max_rel_error" in params):
@@ -204,6 +211,8 @@ def _sized(row: Codec, params: dict[str, Any], dtype: str) -> dict[str, Any]:
     """Element size (and what goes with it) of a filter whose input is an array of ``dtype``."""
     names = {param.name for param in row.params}
     kind, itemsize = DTYPES[dtype].kind, DTYPES[dtype].itemsize
+    if row.name == "pcodec":
+        params.setdefault("dtype", dtype)
     if "size" not in names or "size" in params:
         return params
     if row.name == "delta" and kind == "complex":  # real beside real, imaginary beside imaginary

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from PIL.PngImagePlugin import PngImageFile
 
-from .pictures import orientation, pixels, saved, takes
+from ..extras import installed, optional
+from .pictures import _FAULTS, _settled, colour16, orientation, pixels, saved, takes
 from .row import Codec, Header, Param, Params, corrupt
 
 _MAGIC = b"\x89PNG\r\n\x1a\n"
@@ -43,10 +44,9 @@ def header(data: bytes) -> Header:
     shape = (height, width, *_CHANNELS[colour])
     if colour == 3:
         return Header("uint8", (height, width, 4) if _transparent(data) else shape)
-    if depth == 16 and colour != 0:
-        return Header(
-            "uint16", shape, refuse="16-bit colour PNG: Pillow would cut it to 8 bits", clause="picture.rgb16"
-        )
+    if depth == 16 and colour != 0 and not installed("imagecodecs"):
+        detail = "16-bit colour PNG needs imagecodecs; pip install 'lakebed[image]'"
+        return Header("uint16", shape, refuse=detail, clause="picture.rgb16")
     return Header("uint16" if depth == 16 else "uint8", shape, also=("bool",) if depth == 1 else ())
 
 
@@ -89,7 +89,20 @@ def whole(data: bytes, head: Header) -> str | None:
     return f"{stored} bytes cannot hold {head.shape} pixels" if bits > 8 * 1040 * (stored + 16) else None
 
 
+def decoded(data: bytes, head: Header) -> np.ndarray:
+    """Pillow cuts 16-bit colours to 8, so they go another way [picture.rgb16]."""
+    if head.dtype == "uint8" or len(head.shape) == 2:
+        return pixels(PngImageFile, data, head)
+    try:
+        array = optional("imagecodecs", "image").png_decode(data)
+        return _settled(array[..., : head.shape[2]], head)  # a transparent colour is not applied [picture.colour_key]
+    except _FAULTS as problem:
+        raise corrupt("media.corrupt", f"a damaged PNG picture: {problem}") from problem
+
+
 def write(array: np.ndarray, params: Params) -> bytes:
+    if array.dtype == np.uint16 and array.shape[2:] > (1,):
+        return optional("imagecodecs", "image").png_encode(array, level=params["level"])
     return saved(array, "PNG", compress_level=params["level"])
 
 
@@ -98,17 +111,19 @@ ROW = Codec(
     "media",
     "always",
     "PNG: exact pictures that every tool opens",
+    aliases=("apng",),
     params=(Param("level", (int,), 6, 0, 9, about="deflate effort", effort=True),),
-    takes=takes({"uint8": (1, 2, 3, 4), "uint16": (1,), "bool": (1,)}, (1 << 31) - 1),
+    needs=colour16,
+    takes=takes({"uint8": (1, 2, 3, 4), "uint16": (1, 2, 3, 4), "bool": (1,)}, (1 << 31) - 1),
     library="PIL",
-    conditions="uint8 of 1 to 4 channels, uint16 and bool of one",
+    conditions="uint8 and uint16 of 1 to 4 channels, bool of one",
     proves=("shape", "dtype"),
     media_type="image/png",
     suffixes=(".png", ".apng"),
     sniff=lambda data: data[:8] == _MAGIC,
     header=header,
     write=write,
-    pixels=lambda data, head: pixels(PngImageFile, data, head),
+    pixels=decoded,
     describe=describe,
     whole=whole,
 )

@@ -3,10 +3,46 @@
 from __future__ import annotations
 
 from ..errors import error
-from . import bitshuffle, bmp, deflate, delta, gif, jpeg, lz4, narrow, png, quantize, shuffle, tiff, webp, zstd
+from . import (
+    avif,
+    bitshuffle,
+    bmp,
+    deflate,
+    delta,
+    dib,
+    gif,
+    hdr,
+    ico,
+    im,
+    jpeg,
+    jpeg2000,
+    jxl,
+    jxl_jpeg,
+    lz4,
+    msp,
+    narrow,
+    pcodec,
+    pcx,
+    png,
+    ppm,
+    qoi,
+    quantize,
+    sgi,
+    shuffle,
+    tga,
+    tiff,
+    webp,
+    xbm,
+    zstd,
+)
 from .row import Codec
 
-_MODULES = (lz4, zstd, deflate, shuffle, bitshuffle, delta, narrow, quantize, jpeg, png, webp, tiff, bmp, gif)
+_BYTES = (lz4, zstd, deflate, shuffle, bitshuffle, delta, narrow, quantize, pcodec)
+_PICTURES = (
+    jpeg, png, webp, tiff, bmp, gif, jpeg2000, avif, jxl, jxl_jpeg, qoi, hdr, ppm, sgi, ico, im, xbm, msp, pcx, dib,
+    tga,
+)  # fmt: skip
+_MODULES = (*_BYTES, *_PICTURES)  # files are told apart in this order, formats with a weak mark last
 CODECS: dict[str, Codec] = {module.ROW.name: module.ROW for module in _MODULES}
 ALIASES: dict[str, str] = {alias: row.name for row in CODECS.values() for alias in row.aliases}
 REFUSED = {
@@ -15,10 +51,27 @@ REFUSED = {
     "wmf": "drawing commands that only one operating system turns into pixels",
 }
 """Formats that are never stored, and why [codec.refused]."""
-RESERVED = (
-    "apng avif avi blosc2 dcm dib exr flac hdr ico im jpeg2000 jxl las laz mkv mov mp3 mp4 mpo msp nii nii.gz ogg opus "
-    "pcodec pcx ply ppm qoi sgi stl tga wav webm xbm"
-).split()
+RESERVED = [
+    "avi",
+    "blosc2",
+    "dcm",
+    "exr",
+    "flac",
+    "las",
+    "laz",
+    "mkv",
+    "mov",
+    "mp3",
+    "mp4",
+    "nii",
+    "nii.gz",
+    "ogg",
+    "opus",
+    "ply",
+    "stl",
+    "wav",
+    "webm",
+]
 """Names that a later version may define."""
 
 

@@ -99,6 +99,8 @@ class Codec:
     ``whole(data, header)``, why a file cannot be whole, judged before its pixels are made; ``part(data, header, start,
     stop)``, entries of the first axis without the others; ``judge(data, header)``, instead of pixels where all of them
     would be too many to hold when a file is given. ``medium``: picture, audio, video, dicom, nifti, points or mesh.
+    ``packs`` names a format whose files ``pack`` makes smaller (None: not this one) and ``unpack`` gives back.
+    ``needs(params, dtype, shape)``: (module, extra) that encoding so needs beyond ``library``.
     ``tolerance`` is the class of agreement that a port owes the reference's decode.
     """
 
@@ -133,6 +135,10 @@ class Codec:
     whole: Callable[[bytes, Header], str | None] | None = None
     part: Callable[[bytes, Header, int, int], np.ndarray] | None = None
     judge: Callable[[bytes, Header], None] | None = None
+    packs: str = ""
+    pack: Callable[[bytes], bytes | None] | None = None
+    unpack: Callable[[bytes], bytes] | None = None
+    needs: Callable[[Params, str, Shape | None], tuple[str, str] | None] | None = None
 
 
 def corrupt(clause: str, detail: str) -> LakebedError:
