@@ -17,7 +17,10 @@ from .format import document
 from .format.commit import decode_commit
 from .model import Commit, TensorState
 
-_EMPTY: dict[str, Any] = {"chunks": {"name": [], "payload": [], "index": []}, "slices": {"chunk": [], "first": [], "count": []}}
+_EMPTY: dict[str, Any] = {
+    "chunks": {"name": [], "payload": [], "index": []},
+    "slices": {"chunk": [], "first": [], "count": []},
+}
 _SOUND_TENSOR = {"htype": "generic", "dtype": "uint8", "shape": [], **_EMPTY}
 _FINAL = ("E_VERSION", "E_REQUIRES_READ")  # what follows may be written by other rules
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import history, names
+from .check_commit import judge_tensor
 from .chunks_alone import Group, groups
 from .errors import LakebedError
 from .findings import NOTE, Finding, Findings, Progress
@@ -182,7 +183,11 @@ class _Recovery:
                 parts.append(self._slice(saved, first, count, refs))
                 self._lost(branch, name, row, (first, count), names.chunk_key(old.name), saved)
             row += count
-        return replace(tensor, manifests=(), own=SliceTable(tuple(refs), join(*parts)).used())
+        faults = [fault for fault, note in judge_tensor(name, tensor) if not note]
+        for fault in faults:
+            self.found.caught(fault, f"branch {branch}")
+        write = {} if any(fault.clause == "codec.pipeline" for fault in faults) else tensor.write
+        return replace(tensor, manifests=(), write=write, own=SliceTable(tuple(refs), join(*parts)).used())
 
     def _manifest(self, ref: Any) -> SliceTable:
         """Its slices; when it is lost, as many missing samples."""

@@ -148,7 +148,7 @@ def decode_index(data: bytes | memoryview) -> ChunkIndex:
         raise error("E_INDEX_LIMIT", "chunk.index.shape", f"rank {len(shape)} passes {MAX_RANK}")
     tile = _field(raw, "tile", list, None)
     return ChunkIndex(
-        dtype=dtypes.dtype(_field(raw, "dtype", str)).name,
+        dtype=_dtype(_field(raw, "dtype", str)),
         samples=_integer(raw, "samples", 1, MAX_SAMPLES),
         shape=tuple(_column(axis, "shape") for axis in shape),
         crc=_column(raw.get("crc"), "crc"),
@@ -177,8 +177,18 @@ def _field(raw: dict[str, Any], key: str, kind: type, default: Any = _REQUIRED) 
     return value
 
 
+def _dtype(name: str) -> str:
+    """A name of the format's own: aliases that a library knows are refused [dtype.table]."""
+    if name not in dtypes.DTYPES:
+        detail = f"dtype {name!r} is none of {', '.join(dtypes.DTYPES)}"
+        raise error("E_DTYPE_UNSUPPORTED", "dtype.unknown", detail)
+    return name
+
+
 def _integer(raw: dict[str, Any], key: str, low: int, high: int, default: Any = _REQUIRED) -> int:
     value = _field(raw, key, int, default)
+    if value < 0:
+        raise error("E_INDEX_FIELD", f"chunk.index.{key}", f"{key} is {value}, no unsigned integer")
     if not low <= value <= high:
         raise error("E_INDEX_LIMIT", f"chunk.index.{key}", f"{key} is {value}, not {low} to {high}")
     return value
@@ -191,7 +201,9 @@ def _column(value: Any, key: str) -> Column:
     if type(value) is not int:
         said = "absent" if value is None else f"a {type(value).__name__}"
         raise error("E_INDEX_FIELD", f"chunk.index.{key}", f"{key} is {said}, not a column")
-    if not 0 <= value <= MAX_INT:
+    if value < 0:
+        raise error("E_INDEX_FIELD", f"chunk.index.{key}", f"{key} is {value}, not a column")
+    if value > MAX_INT:
         raise error("E_INDEX_LIMIT", "model.integers", f"{key} is {value}")
     return value
 
