@@ -1,4 +1,4 @@
-"""Floor 3. The one encoding of an index: what in given bytes differs from it, and why [index.canonical].
+"""Floor 7. The one encoding of an index: what in given bytes differs from it, and why [index.canonical].
 
 Works on what :mod:`lakebed.format.packing` gives, so that unknown codecs and keys stay as they are written.
 """
