@@ -6,11 +6,10 @@ shuffled epoch pays each checksum once. Arrays handed out own their memory.
 
 from __future__ import annotations
 
-import itertools
 import math
 import zlib
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -214,7 +213,7 @@ class ChunkFile:
         if geometry.item_bytes is not None:
             offset = (number - start) * geometry.item_bytes
         else:
-            offset = int(geometry.bytes_of(start, number).sum()) if number > start else 0
+            offset = geometry.span(start, number)
         flat = np.frombuffer(data, self.dtype, math.prod(shape), offset)
         if not shared and flat.flags.writeable and flat.nbytes == len(data):
             return self._shaped(flat, shape)
@@ -283,8 +282,8 @@ class ChunkFile:
             return self._shaped(np.empty(0, self.dtype), sides)
         out: np.ndarray | None = None
         touched = [range(part.start // side, -(-part.stop // side)) for part, side in zip(region, tile, strict=True)]
-        places = itertools.product(*touched)
-        for group in _by_bytes(geometry.tile_unit(number, place) for place in itertools.product(*touched)):
+        places = _places(touched)
+        for group in _by_bytes(geometry.tile_unit(number, place) for place in _places(touched)):
             for unit, data in zip(group, self.stored(group), strict=True):
                 place = next(places)
                 block = self._tile(unit, data, geometry.tile_shape(shape, place))
@@ -359,16 +358,16 @@ class ChunkFile:
         shapes = np.stack([entries(axis, first, first + count) for axis in index.shape], axis=1)
         low, high = geometry.unit_of(first), geometry.unit_of(first + count - 1) + 1
         lead, end = geometry.unit_items(low)[0], geometry.unit_items(high - 1)[1]
-        skip = int(geometry.bytes_of(lead, first).sum())
-        size = int(geometry.bytes_of(first, first + count).sum())
+        skip = geometry.span(lead, first)
+        size = geometry.span(first, first + count)
         if geometry.raw and self._view is not None:
             self._touch(range(low, high))
             start = geometry.unit(low).offset + skip
             return np.frombuffer(self._view, self.dtype, size // self.dtype.itemsize, start).copy(), shapes
         self.plausible(first, count)
-        whole = np.empty(skip + size + int(geometry.bytes_of(first + count, end).sum()), np.uint8)
+        whole = np.empty(skip + size + geometry.span(first + count, end), np.uint8)
         at_byte = 0
-        for group in _by_bytes([geometry.unit(u) for u in range(low, high)]):
+        for group in _by_bytes(map(geometry.unit, range(low, high))):
             for data in spread(self.decoded, group, self.stored(group)):
                 whole[at_byte : at_byte + len(data)] = np.frombuffer(data, np.uint8)
                 at_byte += len(data)
@@ -376,7 +375,7 @@ class ChunkFile:
 
     def _blocks(self, units: Iterable[int], spread: Spread) -> Iterable[tuple[int, np.ndarray]]:
         """(first item, items) of each of these units of a uniform chunk."""
-        for group in _by_bytes([self.geometry.unit(u) for u in units]):
+        for group in _by_bytes(map(self.geometry.unit, units)):
             for unit, data in zip(group, spread(self.decoded, group, self.stored(group)), strict=True):
                 start, stop = self.geometry.unit_items(unit.number)
                 shape = (stop - start, *self.geometry.item_shape)  # type: ignore[misc]
@@ -394,7 +393,7 @@ class ChunkFile:
             return [self.sample(number) for number in numbers]
         owner = {i: self.geometry.unit_of(i) for span in found if span for i in range(span[0], span[0] + span[1])}
         contents: dict[int, Any] = {}
-        for group in _by_bytes([self.geometry.unit(u) for u in sorted(set(owner.values()))]):
+        for group in _by_bytes(map(self.geometry.unit, sorted(set(owner.values())))):
             decoded = spread(self._content, group, self.stored(group))
             contents.update(zip((unit.number for unit in group), decoded, strict=True))
 
@@ -415,18 +414,28 @@ class ChunkFile:
         return self.decoded(unit, data)
 
 
-def _by_bytes(units: Iterable[Unit], limit: int = 64 << 20) -> Iterable[list[Unit]]:
-    """Groups that stay near ``limit`` stored bytes, so that a long read does not hold all of it twice."""
+def _by_bytes(units: Iterable[Unit], limit: int = 64 << 20, most: int = 4096) -> Iterable[list[Unit]]:
+    """Groups of at most ``most`` units and near ``limit`` stored bytes, so that a long read does not hold it twice."""
     group: list[Unit] = []
     size = 0
     for unit in units:
-        if group and size + unit.stored > limit:
+        if group and (size + unit.stored > limit or len(group) >= most):
             yield group
             group, size = [], 0
         group.append(unit)
         size += unit.stored
     if group:
         yield group
+
+
+def _places(axes: Sequence[range]) -> Iterator[tuple[int, ...]]:
+    """C order, one at a time: an axis may claim 2^26 tiles."""
+    if not axes:
+        yield ()
+        return
+    for first in axes[0]:
+        for rest in _places(axes[1:]):
+            yield (first, *rest)
 
 
 def _overlap(region: Region, origin: Sequence[int], shape: Sequence[int]) -> tuple[Region, Region]:

@@ -15,6 +15,7 @@ from .errors import error
 MAX_INT = 2**53 - 1
 Column = int | np.ndarray
 WIDTHS = (1, 2, 4, 8)
+_BLOCK = 1 << 18
 
 
 def at(column: Column, i: int) -> int:
@@ -42,7 +43,10 @@ def total(column: Column, count: int) -> int:
 def prefix(column: np.ndarray) -> np.ndarray:
     """Starts of the entries and the end: int64 of length n+1. The total was checked before [column.sum]."""
     out = np.zeros(len(column) + 1, np.int64)
-    np.cumsum(column, out=out[1:], dtype=np.int64)
+    for start in range(0, len(column), _BLOCK):  # in pieces, or numpy first makes a wide copy of all of it
+        part = out[start + 1 : start + _BLOCK + 1]
+        np.cumsum(column[start : start + _BLOCK], out=part, dtype=np.int64)
+        part += out[start]
     return out
 
 

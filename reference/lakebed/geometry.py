@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import dtypes
+from .codecs import is_media
 from .columns import MAX_INT, at, checked, entries, prefix, total
 from .errors import error
 from .model import ChunkIndex
@@ -65,6 +66,7 @@ class Geometry:
         self.raw = self._check_codec()
         self._check_stored(payload, decoded)
         self._check_raw()
+        self._check_media()
         self._even_crcs = self._check_crc()
 
     # --- construction ---------------------------------------------------------------------------------------------
@@ -151,15 +153,23 @@ class Geometry:
 
     def _unit_bytes(self, start: int, stop: int) -> np.ndarray:
         """Decoded bytes of units [start, stop) of whole items, int64."""
-        if self._unit_starts is not None:
-            edges = self._unit_starts[start : stop + 1]
-        else:
-            k: int = self.index.unit  # type: ignore[assignment]
-            edges = np.minimum(np.arange(start, stop + 1, dtype=np.int64) * k, self.n_items)
+        edges = self._unit_edges(start, stop)
         if self.item_bytes is not None:
             return np.diff(edges) * self.item_bytes
-        low = int(edges[0])
-        return np.add.reduceat(self._item_bytes(low, int(edges[-1])), edges[:-1] - low)
+        out = np.zeros(stop - start, np.int64)
+        for low in range(int(edges[0]), int(edges[-1]), _BLOCK):
+            high = min(low + _BLOCK, int(edges[-1]))
+            first, last = np.searchsorted(edges, [low, high - 1], "right")
+            cuts = np.maximum(edges[first - 1 : last], low) - low
+            out[first - 1 : last] += np.add.reduceat(self._item_bytes(low, high), cuts)
+        return out
+
+    def _unit_edges(self, start: int, stop: int) -> np.ndarray:
+        """First items of units [start, stop), and the end."""
+        if self._unit_starts is not None:
+            return self._unit_starts[start : stop + 1]
+        k: int = self.index.unit  # type: ignore[assignment]
+        return np.minimum(np.arange(start, stop + 1, dtype=np.int64) * k, self.n_items)
 
     def _even_bytes(self) -> tuple[int, int] | None:
         """Decoded bytes of every unit but the last, and of the last, where that is arithmetic."""
@@ -183,6 +193,18 @@ class Geometry:
             )
         if wrong:
             raise error("E_INDEX_STORED", "chunk.index.stored_raw", "a raw unit is not as long as its items")
+
+    def _check_media(self) -> None:
+        """A unit with a media codec holds one item [unit.media]."""
+        media = [number for number, pipeline in enumerate(self.index.codecs) if is_media(pipeline)]
+        codec = self.index.codec
+        if not media or self.index.tile is not None or (isinstance(codec, int) and codec not in media):
+            return
+        if self._unit_starts is None and (self.index.unit == 1 or self.n_items <= 1):
+            return
+        for a, b in _blocks(self.n_units):
+            if bool(((np.diff(self._unit_edges(a, b)) != 1) & np.isin(entries(codec, a, b), media)).any()):
+                raise error("E_INDEX_UNIT", "unit.media", "a unit with a media codec holds several items")
 
     def _check_crc(self) -> int:
         """The number of CRCs of every unit but the last, where that is one number; else 0 [unit.crc_entries]."""
@@ -269,11 +291,15 @@ class Geometry:
         """Decoded bytes of items [start, stop), int64."""
         return self._item_bytes(start, stop)
 
+    def span(self, start: int, stop: int) -> int:
+        """Decoded bytes of items [start, stop) together."""
+        if self.item_bytes is not None:
+            return (stop - start) * self.item_bytes
+        return sum(int(self._item_bytes(a, min(a + _BLOCK, stop)).sum()) for a in range(start, stop, _BLOCK))
+
     def decoded(self, start: int, stop: int) -> int:
         """Decoded bytes of units [start, stop) of whole items."""
-        if self.item_bytes is not None:
-            return (self.unit_items(stop - 1)[1] - self.unit_items(start)[0]) * self.item_bytes
-        return int(self._unit_bytes(start, stop).sum())
+        return self.span(self.unit_items(start)[0], self.unit_items(stop - 1)[1])
 
     def unit_of(self, item: int) -> int:
         """The unit that holds an item (not for tiled chunks)."""
@@ -296,11 +322,7 @@ class Geometry:
     def unit(self, number: int) -> Unit:
         """One whole-item unit. Errors: E_INDEX_STORED when a raw unit's length is not its items' bytes."""
         start, stop = self.unit_items(number)
-        if self.item_bytes is not None:
-            decoded = (stop - start) * self.item_bytes
-        else:
-            decoded = int(self._item_bytes(start, stop).sum())
-        return self._placed(number, decoded, start * (self.item_bytes or 0))
+        return self._placed(number, self.span(start, stop), start * (self.item_bytes or 0))
 
     def tile_unit(self, item: int, place: tuple[int, ...]) -> Unit:
         """The unit of one tile of one item; ``place`` is its position in the grid."""
