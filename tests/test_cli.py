@@ -17,6 +17,12 @@ from PIL import Image
 from servers import RangeServer, folder
 
 
+@pytest.fixture(autouse=True)
+def no_terminal(monkeypatch):
+    """Some runners set a width for their own sake."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A dataset with two commits and a tag, and a copy with a bit turned over."""

@@ -11,7 +11,8 @@
 The format is specified in ``spec/``; every error names the clause it enforces.
 """
 
-from .dataset import Dataset, create, open
+from .dataset import Dataset
+from .doors import create, open
 from .errors import (
     ConflictError,
     FidelityError,

@@ -18,7 +18,8 @@ from . import codecs, dtypes, history, names, publish
 from .carry import carry_samples
 from .chunkfile import ChunkFile
 from .codecs import exact_tail
-from .dataset import Dataset, declared_of
+from .dataset import Dataset
+from .declare import declared_of
 from .errors import LakebedError, error
 from .findings import Progress
 from .model import Commit, CommitRef, TensorState

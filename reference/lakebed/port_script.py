@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from . import dataset
+from . import dataset, doors
 from .codecs import from_json, is_media
 from .dtypes import dtype
-from .errors import error
+from .errors import LakebedError, error
 from .files import read as read_file
 
 Step = dict[str, Any]
@@ -46,15 +46,26 @@ class Script:
         return self.open_dataset
 
     def run(self, step: Step) -> None:
-        getattr(self, "do_" + step["do"])(step)
+        """Carry out one step; one that says ``refused`` must be refused with that code, and is then done."""
+        do = getattr(self, "do_" + step["do"])
+        if "refused" not in step:
+            do(step)
+            return
+        try:
+            do(step)
+        except LakebedError as cause:
+            if cause.code != step["refused"]:
+                raise
+        else:
+            raise error("E_ARGUMENT", "sample.atomic", f"a step was accepted that is {step['refused']}")
 
     # --- doors
 
     def do_create(self, step: Step) -> None:
-        self.open_dataset = dataset.create(self.root, clock=self.clock)
+        self.open_dataset = doors.create(self.root, clock=self.clock)
 
     def do_open(self, step: Step) -> None:
-        self.open_dataset = dataset.open(self.root, "a", branch=step.get("branch"), clock=self.clock)
+        self.open_dataset = doors.open(self.root, "a", branch=step.get("branch"), clock=self.clock)
 
     do_checkout = do_open
 
@@ -82,7 +93,7 @@ class Script:
         from .compact import compact
 
         compact(self.root)
-        self.open_dataset = dataset.open(self.root, "a", clock=self.clock)
+        self.open_dataset = doors.open(self.root, "a", clock=self.clock)
 
     # --- tensors
 
@@ -94,7 +105,7 @@ class Script:
         names = ("htype", "dtype", "shape", "fidelity", "sequence", "tile", "attributes")
         how |= {name: step[name] for name in names if name in step}
         self.ds.create_tensor(step["name"], **how)
-        declared = self.ds._drafts[step["name"]].declared
+        declared = self.ds._work.drafts[step["name"]].declared
         if "unit" in step:
             declared.unit = dict(step["unit"])
         if "chunk" in step:
@@ -146,8 +157,8 @@ class Script:
         count = int(np.prod(shape, dtype=np.int64))
         data = (self.folder / said["raw"]).read_bytes()
         array = np.frombuffer(data, kind, count, int(said.get("offset", 0))).reshape(shape)
-        draft = self.ds._drafts.get(tensor)
-        state = self.ds._states.get(tensor)
+        draft = self.ds._work.drafts.get(tensor)
+        state = self.ds._work.states.get(tensor)
         htype = draft.declared.htype if draft is not None else state.htype if state is not None else "generic"
         return _json(htype, array) if htype in JSON and array.dtype == np.uint8 else array
 

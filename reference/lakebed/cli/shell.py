@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..dataset import Dataset
-from ..dataset import open as open_dataset
+from ..doors import open as open_dataset
 from ..errors import CODES, LakebedError
 from ..stores import Store
 from ..stores import store as open_store

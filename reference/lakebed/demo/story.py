@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from ..check import check
-from ..dataset import Dataset, create
-from ..dataset import open as open_dataset
+from ..dataset import Dataset
+from ..doors import create
+from ..doors import open as open_dataset
 from ..errors import FormatError, error
 from ..export import export
 from ..files import read

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from ..codecs import CODECS
-from ..dataset import Dataset, create
-from ..dataset import open as open_dataset
+from ..dataset import Dataset
+from ..doors import create
+from ..doors import open as open_dataset
 from ..errors import FidelityError, InputError, LakebedError, UnsupportedError, error
 from ..extras import installed
 from ..files import EncodedFile, read
