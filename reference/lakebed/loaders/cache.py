@@ -13,6 +13,7 @@ import struct
 import threading
 import time
 import zlib
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +33,10 @@ class Run(NamedTuple):
     offset: int
     length: int
     crc: int
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.length
 
 
 class CachedStore:
@@ -123,7 +128,7 @@ class _Kept:
         self.pid = os.getpid()
         self._base = base
         self._files: tuple[int, int] | None = None
-        self._runs: dict[int, Run] = {}  # by offset
+        self._runs: list[Run] = []  # by offset, apart from each other
         self._sure: set[int] = set()  # offsets of runs that hold what the journal says
         self._touched = 0.0
         self._lock = threading.Lock()
@@ -143,40 +148,64 @@ class _Kept:
             journal = os.open(self._base.with_suffix(".runs"), flags | os.O_APPEND, 0o644)
             data = os.open(self._base.with_suffix(".data"), flags, 0o644)
             self._files = journal, data
-            self._runs = {run.offset: run for run in _runs(os.pread(journal, os.fstat(journal).st_size, 0))}
+            for run in _runs(os.pread(journal, os.fstat(journal).st_size, 0)):
+                self._insert(run)
         return self._files
 
     def read(self, offset: int, length: int) -> bytes | None:
-        """The bytes, when one run holds them all."""
+        """The bytes, when runs hold them all."""
         with self._lock:
-            if self._files is None or not length:
-                return None if length else b""
-            run = self._runs.get(offset)
-            if run is None or run.length < length:
+            if not length:
+                return b""
+            covered = [run for run in self._between(offset, offset + length) if self._holds(run)]
+            if sum(min(r.end, offset + length) - max(r.offset, offset) for r in covered) < length:
                 return None
             self._touch()
-            if run.offset in self._sure:
-                part = os.pread(self._files[1], length, offset)
-                return part if len(part) == length else None
-            whole = os.pread(self._files[1], run.length, run.offset)
-            if len(whole) != run.length or zlib.crc32(whole) != run.crc:
-                del self._runs[offset]
-                return None
-            self._sure.add(offset)
-            return whole[:length]
+            part = os.pread(self._files[1], length, offset)  # type: ignore[index]
+            return part if len(part) == length else None
+
+    def _between(self, start: int, stop: int) -> list[Run]:
+        """Runs that meet [start, stop), in order."""
+        low = max(0, bisect_right(self._runs, start, key=lambda run: run.offset) - 1)
+        high = bisect_left(self._runs, stop, key=lambda run: run.offset)
+        return [run for run in self._runs[low:high] if run.end > start]
+
+    def _holds(self, run: Run) -> bool:
+        """Whether the file has what the journal says; looked at once. A run that has not is forgotten."""
+        if run.offset in self._sure:
+            return True
+        whole = os.pread(self._files[1], run.length, run.offset)  # type: ignore[index]
+        if len(whole) != run.length or zlib.crc32(whole) != run.crc:
+            self._runs.remove(run)
+            return False
+        self._sure.add(run.offset)
+        return True
 
     def write(self, offset: int, part: memoryview | bytes) -> None:
+        """What is not there yet of it."""
+        view, end = memoryview(part), offset + len(part)
+        with self._lock:
+            self._begin()
+            at = offset
+            for run in [*self._between(offset, end), Run(end, 0, 0)]:
+                if run.offset > at:
+                    self._append(at, view[at - offset : run.offset - offset])
+                at = max(at, run.end)
+
+    def _append(self, offset: int, part: memoryview) -> None:
+        """The bytes before the record: a record promises them."""
+        journal, data = self._files  # type: ignore[misc]
         run = Run(offset, len(part), zlib.crc32(part))
         record = struct.pack("<QQI", *run)
-        with self._lock:
-            journal, data = self._begin()
-            known = self._runs.get(offset)
-            if known is not None and known.length >= run.length:
-                return
-            os.pwrite(data, part, offset)
-            os.write(journal, record + struct.pack("<I", zlib.crc32(record)))
-            self._runs[offset] = run
-            self._sure.add(offset)
+        os.pwrite(data, part, offset)
+        os.write(journal, record + struct.pack("<I", zlib.crc32(record)))
+        self._insert(run)
+        self._sure.add(offset)
+
+    def _insert(self, run: Run) -> None:
+        """Runs do not overlap: of two that other processes wrote at once, the second is passed over."""
+        if not self._between(run.offset, run.end):
+            insort(self._runs, run)
 
     def _touch(self) -> None:
         now = time.monotonic()

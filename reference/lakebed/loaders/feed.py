@@ -24,6 +24,7 @@ class Feed:
     def __init__(
         self, epoch: Epoch, start: int, stop: int, batch_size: int, bring: Callable[[Window], Future[None]]
     ) -> None:
+        start = min(start, stop)
         self._epoch, self._at, self._start, self._stop = epoch, start, start, stop
         self._size, self._bring = batch_size, bring
         self._next = max(0, int(np.searchsorted(epoch.starts, start, "right")) - 1)

@@ -21,7 +21,7 @@ from ..stores.store import Store
 from ..tensor import Chunks
 
 REQUESTS = 16  # under way at one time
-GAP = 64 << 10  # bytes worth reading to save a request
+GAP = 16 << 10  # bytes worth reading to save a request; small, for many requests are under way at a time
 LIMIT = 2 << 20  # bytes of one request, unless one unit is longer: with REQUESTS it bounds what is under way
 Request = tuple[str, list[tuple[int, int]]]  # key, and the (offset, length) of the units that one request brings
 
@@ -80,13 +80,13 @@ def requests(table: SliceTable, chunks: Chunks, rows: np.ndarray) -> Iterator[Re
     places = np.searchsorted(runs.starts, rows, "right") - 1
     used = np.unique(places)
     wanted = [table.chunks[c] for c in np.unique(runs.chunk[used]).tolist() if c != NULL]
-    if not wanted or chunks.mapped(wanted[0]):
+    if not wanted:
         return
     _quietly(lambda: chunks.get_many(wanted))
     for place in used.tolist():
         chunk = int(runs.chunk[place])
         file = None if chunk == NULL else _quietly(lambda chunk=chunk: chunks.get(table.chunks[chunk]))
-        if file is not None:
+        if file is not None and not chunks.mapped(file.ref):
             numbers = rows[places == place] - int(runs.starts[place]) + int(runs.first[place])
             spans = sorted((unit.offset, unit.stored) for unit in _units(file, numbers.tolist()) if unit.stored)
             for group in coalesce(spans, GAP, LIMIT):

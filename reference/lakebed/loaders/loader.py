@@ -134,7 +134,9 @@ class Loader:
             settings, store = self.settings, self.source.store
             if settings.cache is not None:
                 store = CachedStore(store, settings.cache, settings.cache_bytes)
-            self._opened = os.getpid(), Rows(self.source, store, settings.buffer_bytes)
+            self._opened = os.getpid(), Rows(
+                self.source, store, settings.buffer_bytes, strict=settings.on_error == "raise"
+            )
         return self._opened[1]
 
     def __iter__(self) -> Iterator[Any]:
@@ -177,8 +179,6 @@ class Loader:
         numbers, columns, bad = rows.batch(parts, self.settings.timeout)
         skipped: list[Skipped] = []
         if bad:
-            if self.settings.on_error == "raise":
-                raise bad[min(bad)][1]
             skipped = [Skipped(epoch, int(numbers[place]), *bad[place]) for place in sorted(bad)]
             good = np.setdiff1d(np.arange(len(numbers)), list(bad))
             if not len(good):

@@ -20,32 +20,34 @@ Column = np.ndarray | list[Any]
 BAD_ROW = (FormatError, UnsupportedError)  # of the row itself; what a store does wrong concerns every row
 
 
-def values(tensor: Tensor, rows: np.ndarray, threads: int = 1) -> Column:
-    """These rows in this order. Errors: StoreError."""
+def values(tensor: Tensor, rows: np.ndarray, threads: int = 1, *, strict: bool = True) -> Column:
+    """These rows in this order. Errors: StoreError; ``strict``: that of the first bad row, which it names."""
     try:
         if None in tensor.shape and not tensor.sequence:
             return tensor._each(rows, spread(threads))  # without the copy into one block that a Ragged would be
         found = tensor.read(rows, threads=threads)
     except BAD_ROW:
-        return [_one(tensor, row) for row in rows.tolist()]
+        return [_one(tensor, row, strict) for row in rows.tolist()]
     return found.list() if isinstance(found, Ragged) else found
 
 
-def _one(tensor: Tensor, row: int) -> Any:
+def _one(tensor: Tensor, row: int, strict: bool) -> Any:
     try:
         return tensor[row]
     except BAD_ROW as problem:
-        kind = type(problem)
         detail = f"row {row} of tensor {tensor.name!r}: {problem.detail}"
-        return kind(problem.code, problem.clause, detail, object=problem.object, offset=problem.offset)
+        named = type(problem)(problem.code, problem.clause, detail, object=problem.object, offset=problem.offset)
+        if strict:
+            raise named from problem
+        return named
 
 
-def in_strips(tensor: Tensor, strips: Iterable[np.ndarray], count: int, threads: int) -> Column:
+def in_strips(tensor: Tensor, strips: Iterable[np.ndarray], count: int, threads: int, *, strict: bool) -> Column:
     """The ``count`` rows of all strips, one strip after another: an array is made once, not joined from parts."""
     out: Column = []
     at = 0
     for strip in strips:
-        part = values(tensor, strip, threads)
+        part = values(tensor, strip, threads, strict=strict)
         if not at:
             plain = isinstance(part, np.ndarray)
             out = np.empty((count, *part.shape[1:]), part.dtype) if plain else [None] * count  # type: ignore[union-attr]

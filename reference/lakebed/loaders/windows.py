@@ -53,9 +53,12 @@ class Part(NamedTuple):
 
 
 class Rows:
-    """What turns rows into values: the open tensors, what they cost, and what waits. Made when first needed."""
+    """What turns rows into values: the open tensors, what they cost, and what waits. ``strict``: a bad row is an error,
+    else it is told with its batch.
+    """
 
-    def __init__(self, source: Source, store: Store, buffer_bytes: int) -> None:
+    def __init__(self, source: Source, store: Store, buffer_bytes: int, *, strict: bool) -> None:
+        self.strict = strict
         self.held = Held(store)
         self.tensors, self.tables, self.chunks = source.open(self.held)
         open_all(self.tables.values(), self.chunks)
@@ -111,7 +114,7 @@ class Rows:
                 yield strip
                 self.held.release(wanted)
 
-        return in_strips(self.tensors[name], fetched(), sum(map(len, strips)), threads)
+        return in_strips(self.tensors[name], fetched(), sum(map(len, strips)), threads, strict=self.strict)
 
     # --- batches --------------------------------------------------------------------------------------------------
 
@@ -131,7 +134,7 @@ class Rows:
             return join([pick(p.window.columns[name], p.window.places[p.start : p.stop]) for p in parts])
         if self.resident is not None and name in self.resident:
             return join([pick(self.resident[name], rows)])
-        return join([values(self.tensors[name], rows)])
+        return join([values(self.tensors[name], rows, strict=self.strict)])
 
     def release(self, window: Window) -> None:
         window.columns = {}
