@@ -56,7 +56,7 @@ def lists(make: Make, most: int = 4) -> Make:
 
 
 def words(rng: np.random.Generator) -> str:
-    alphabet = list("abcä漢😀\0\n\"\\ ")
+    alphabet = list('abcä漢😀\0\n"\\ ')
     return "".join(rng.choice(alphabet, rng.integers(0, 12)))
 
 

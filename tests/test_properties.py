@@ -245,9 +245,11 @@ class Session(RuleBasedStateMachine):
             assert same(self.ds[at][name], due[at])
         with pytest.raises(IndexError):
             tensor[len(due)]
-        shapes = [
-            None if each is None else [part.shape for part in each] if kind.sequence else each.shape for each in due
-        ] if not kind.python else tensor.shapes
+        shapes = (
+            [None if each is None else [part.shape for part in each] if kind.sequence else each.shape for each in due]
+            if not kind.python
+            else tensor.shapes
+        )
         assert tensor.shapes == shapes
 
     @rule(seed=SEEDS)
@@ -373,5 +375,3 @@ def test_sessions_in_memory() -> None:
 
 def test_sessions_in_a_folder() -> None:
     _run(LocalSession, 8, 20)
-
-

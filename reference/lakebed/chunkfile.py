@@ -89,7 +89,7 @@ class ChunkFile:
             return self._store.ranges(self.key, [(offset, length)])[0]
         found = self._view[offset : offset + length]
         if len(found) != length:
-            raise error("E_TRUNCATED", "chunk.size", "the chunk ends too early", object=self.key, offset=offset)
+            raise error("E_TRUNCATED", "unit.short", "the chunk ends too early", object=self.key, offset=offset)
         return found
 
     def stored(self, units: Sequence[Unit]) -> list[memoryview | bytes]:

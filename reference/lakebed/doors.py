@@ -64,7 +64,7 @@ def open(
     else:
         loaded = history.resolve(store, branch=branch, number=number, tag=tag, time=time)
     if mode == "a" and loaded.commit.closed:
-        raise error("E_BRANCH_CLOSED", "commit.closed", f"branch {loaded.commit.branch!r} is closed")
+        raise error("E_BRANCH_CLOSED", "commit.closed.end", f"branch {loaded.commit.branch!r} is closed")
     return Dataset(
         store, loaded, branch=loaded.commit.branch, writable=mode == "a", clock=clock, make_id=make_id
     )

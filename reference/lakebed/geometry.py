@@ -45,7 +45,7 @@ class Geometry:
         self.itemsize = dtypes.dtype(index.dtype).itemsize
         self.n_items, self._sample_starts = _items(index)
         if self.n_items > MAX_ITEMS:
-            raise error("E_INDEX_LIMIT", "chunk.index.items", f"{self.n_items} items")
+            raise error("E_INDEX_LIMIT", "chunk.index.limit", f"{self.n_items} items")
         for axis in index.shape:
             checked(axis, self.n_items, "chunk.index.shape")
         uniform = all(isinstance(axis, int) for axis in index.shape)
@@ -130,19 +130,19 @@ class Geometry:
             largest = int(codec.max(initial=0))
             raw = largest < len(index.codecs) and not any(index.codecs[i] for i in np.unique(codec).tolist())
         if largest >= len(index.codecs):
-            raise error("E_INDEX_CODEC", "chunk.index.codec", f"pipeline {largest} of {len(index.codecs)}")
+            raise error("E_INDEX_CODEC", "chunk.index.codec_range", f"pipeline {largest} of {len(index.codecs)}")
         return raw
 
     def _check_stored(self, payload: int, decoded: int) -> None:
         stored = self.index.stored
         if stored is None:
             if not self.raw and self.n_units:
-                raise error("E_INDEX_FIELD", "chunk.index.stored", "stored is absent, but not every unit is raw")
+                raise error("E_INDEX_FIELD", "chunk.index.stored_needed", "stored is absent, but not every unit is raw")
             said = decoded
         else:
             said = total(checked(stored, self.n_units, "chunk.index.stored"), self.n_units)
         if said != payload:
-            raise error("E_INDEX_STORED", "chunk.index.stored", f"units hold {said} bytes, the payload {payload}")
+            raise error("E_INDEX_STORED", "chunk.index.stored_sum", f"units hold {said} bytes, the payload {payload}")
         if stored is not None and not isinstance(stored, int):
             self._offsets = prefix(stored)
         elif stored is None and self.index.tile is None and self.item_bytes is None:
@@ -367,7 +367,7 @@ class Geometry:
         stored = at(stored_column, number)
         offset = number * stored if self._offsets is None else int(self._offsets[number])
         if not self.index.codecs[codec] and stored != decoded:
-            raise error("E_INDEX_STORED", "chunk.index.stored", f"raw unit {number}: {stored} bytes, {decoded} due")
+            raise error("E_INDEX_STORED", "chunk.index.stored_raw", f"raw unit {number}: {stored} bytes, {decoded} due")
         return Unit(number, 64 + offset, stored, decoded, codec)
 
     def crcs(self, unit: Unit) -> list[int]:
@@ -393,9 +393,9 @@ def _items(index: ChunkIndex) -> tuple[int, np.ndarray | None]:
     else:
         wrong = bool(items and missing.any()) if isinstance(items, int) else bool(items[missing == 1].any())
     if wrong:
-        raise error("E_INDEX_MISSING", "chunk.index.missing", "a missing sample has items")
+        raise error("E_INDEX_MISSING", "chunk.index.missing_value", "a missing sample has items")
     if count > MAX_ITEMS:
-        raise error("E_INDEX_LIMIT", "chunk.index.items", f"{count} items")
+        raise error("E_INDEX_LIMIT", "chunk.index.limit", f"{count} items")
     return count, None if isinstance(items, int) else prefix(items)
 
 

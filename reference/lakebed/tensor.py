@@ -193,20 +193,23 @@ class Tensor:
         return file
 
     def _check_fit(self, file: ChunkFile, place: int) -> None:
-        """[chunk.tensor] [table.slice.range]"""
+        """The chunk against this tensor and slice, once for each. Errors: E_SLICE_RANGE, E_CHUNK_TENSOR."""
         state, index = self._state, file.index
         if int(self._runs.first[place]) + int(self._runs.count[place]) > index.samples:
             detail = f"a slice of tensor {self.name!r} reaches past {index.samples} samples"
             raise error("E_SLICE_RANGE", "table.slice.range", detail, object=file.key)
-        fits = (
-            index.dtype == self._dtype.name
-            and len(index.shape) == len(state.shape)
-            and (index.items is not None) == state.sequence
-            and self._fits_dims(file, place)
-        )
-        if not fits:
-            detail = f"dtype, rank, dims or sequence differ from tensor {self.name!r}"
-            raise error("E_CHUNK_TENSOR", "chunk.tensor", detail, object=file.key)
+        wrong = None
+        if index.dtype != self._dtype.name:
+            wrong = "chunk.tensor.dtype", f"dtype {index.dtype}, not {self._dtype.name}"
+        elif len(index.shape) != len(state.shape):
+            wrong = "chunk.tensor.rank", f"rank {len(index.shape)}, not {len(state.shape)}"
+        elif (index.items is not None) != state.sequence:
+            wrong = "chunk.tensor.sequence", "single items" if state.sequence else "sequences"
+        elif not self._fits_dims(file, place):
+            wrong = "chunk.tensor.dims", f"items that are not of shape {state.shape}"
+        if wrong is not None:
+            detail = f"for tensor {self.name!r} the chunk has {wrong[1]}"
+            raise error("E_CHUNK_TENSOR", wrong[0], detail, object=file.key)
 
     def _fits_dims(self, file: ChunkFile, place: int) -> bool:
         """Whether every item of one slice has the tensor's fixed dims [chunk.tensor.dims]."""

@@ -73,7 +73,7 @@ def decode_tail(tail: bytes | memoryview, payload: int, index_size: int, key: st
     """
     start = 64 + payload
     if len(tail) != index_size + TRAILER.size:
-        raise error("E_TRUNCATED", "chunk.size", "the chunk ends before its trailer", object=key, offset=start)
+        raise error("E_TRUNCATED", "chunk.open.range", "the chunk ends before its trailer", object=key, offset=start)
     fields = TRAILER.decode(tail, index_size)
 
     def fault(code: str, name: str, detail: str):
@@ -145,7 +145,7 @@ def decode_index(data: bytes | memoryview) -> ChunkIndex:
     raw = packing.decode(data)
     shape = _field(raw, "shape", list)
     if len(shape) > MAX_RANK:
-        raise error("E_INDEX_LIMIT", "chunk.index.shape", f"rank {len(shape)} passes {MAX_RANK}")
+        raise error("E_INDEX_LIMIT", "chunk.index.limit", f"rank {len(shape)} passes {MAX_RANK}")
     tile = _field(raw, "tile", list, None)
     return ChunkIndex(
         dtype=_dtype(_field(raw, "dtype", str)),
