@@ -285,20 +285,21 @@ MEMORY = """
 @pytest.mark.parametrize("kind", ["stored", "decoded"])
 def test_memory_stays_bounded(tmp_path: Path, kind: str) -> None:
     """192 MB of rows through 16 MiB of buffer, 32 MiB of requests and a few batches of 1 MB."""
-    rows, side = 3000, 64_000
+    rows, side, stored = 3000, 64_000, kind == "stored"
     with lakebed.create(str(tmp_path / "ds")) as ds:
         sizes = {"stored": {"sample_compression": "lz4"}, "decoded": {"chunk_compression": "lz4"}}[kind]
-        ds.create_tensor("x", dtype="uint8", shape=(None,) if kind == "stored" else (side // 4,), **sizes)
+        ds.create_tensor("x", dtype="uint8", shape=(None,) if stored else (side // 4,), **sizes)
         rng = np.random.default_rng(0)
         for _ in range(10):
-            block = rng.integers(0, 255, (rows // 10 * (1 if kind == "stored" else 4), side // (1, 4)[kind != "stored"]))
-            ds.extend({"x": list(block.astype(np.uint8)) if kind == "stored" else block.astype(np.uint8)})
+            shape = (rows // 10, side) if stored else (rows // 10 * 4, side // 4)
+            block = rng.integers(0, 255, shape, np.uint8)
+            ds.extend({"x": list(block) if stored else block})
     buffer = 16 << 20
     bound = buffer + (32 << 20) + 4 * 16 * side + (24 << 20)  # the last: the allocator's and the threads' own
     command = [sys.executable, "-c", textwrap.dedent(MEMORY), str(tmp_path / "ds"), str(buffer), "1"]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True, env=_env())
     seen, grown = map(int, answer.stdout.split())
-    assert seen == rows * (1 if kind == "stored" else 4)
+    assert seen == rows * (1 if stored else 4)
     assert grown < bound, f"{grown >> 20} MiB of {bound >> 20}"
 
 

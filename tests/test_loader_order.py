@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -18,7 +20,8 @@ def plan(rows: int = 5000, shuffle: str = "chunk-buffer", window: int = 60_000, 
 @pytest.mark.parametrize("rows", [1, 5, 1000])
 def test_all_ranks_together_give_every_row_once(shuffle: str, world: int, rows: int) -> None:
     parts = [plan(rows, shuffle, rank=rank, world=world).epoch(2) for rank in range(world)]
-    assert max(map(lambda p: p.rows_in_all, parts)) - min(map(lambda p: p.rows_in_all, parts)) <= 1
+    sizes = [part.rows_in_all for part in parts]
+    assert max(sizes) - min(sizes) <= 1
     assert sorted(np.concatenate([part.order() for part in parts]).tolist()) == list(range(rows))
 
 
@@ -26,7 +29,7 @@ def test_share_has_no_holes() -> None:
     for count in (0, 1, 10, 101):
         cuts = [share(count, rank, 8) for rank in range(8)]
         assert cuts[0][0] == 0 and cuts[-1][1] == count
-        assert all(a[1] == b[0] for a, b in zip(cuts, cuts[1:], strict=False))
+        assert all(a[1] == b[0] for a, b in itertools.pairwise(cuts))
 
 
 def test_windows_stay_within_their_bytes_and_start_small() -> None:

@@ -26,7 +26,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> str:
     with lakebed.create(path) as ds:
         ds.create_tensor("blob", dtype="uint8", shape=(None,), sample_compression="lz4")
         ds.create_tensor("label", htype="class_label")
-        ds.extend({"blob": [rng.integers(0, 255, SIZE).astype(np.uint8) for _ in range(ROWS)], "label": np.arange(ROWS)})
+        blobs = [rng.integers(0, 255, SIZE).astype(np.uint8) for _ in range(ROWS)]
+        ds.extend({"blob": blobs, "label": np.arange(ROWS)})
     return path
 
 

@@ -163,7 +163,7 @@ def main() -> None:
     for name, rate in rates:
         print(f"{left}{name:48} | {rate:8.0f} | {rate / rates[0][1]:.2f}{right}")
     print()
-    print(f"{left}{'shuffle (1.00: uniform; autocorrelation 0)':48} | displacement | neighbours | autocorr. | spread{right}")
+    print(f"{left}{'shuffle, 1.00: uniform':48} | displacement | neighbours | autocorr. (0) | spread{right}")
     if arguments.markdown:
         print("|---|---:|---:|---:|---:|")
     for name, found in shuffles():

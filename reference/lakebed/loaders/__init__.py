@@ -8,9 +8,9 @@ a sink for Ray Data. JAX and TensorFlow need neither: a batch is a dict of numpy
 or ``tf.data.Dataset.from_generator(lambda: loader, output_signature=...)`` takes it as it is; give each JAX process its
 own ``rank`` of ``world_size``, and a ``transform`` that makes the shapes equal.
 
-What waits in memory: at most ``buffer_bytes`` of rows (stored bytes of files and of units of one item, decoded values of
-anything else), 16 requests of 2 MiB, ``prefetch + threads`` batches that are made or being made, and 8 to 32 bytes a row
-of the dataset for the order. Only a single row, unit or batch larger than that gets more.
+What waits in memory: at most ``buffer_bytes`` of rows (stored bytes of files and of units of one item, decoded values
+of anything else), 16 requests of 2 MiB, ``prefetch + threads`` batches that are made or being made, and 8 to 32 bytes
+a row of the dataset for the order. Only a single row, unit or batch larger than that gets more.
 """
 
 from __future__ import annotations

@@ -92,9 +92,11 @@ class MapDataset(_data.Dataset):
 class IterableDataset(_data.IterableDataset):
     """Batches of :func:`lakebed.loaders.loader`, split among this rank's workers; give ``batch_size=None`` to
     ``DataLoader``. Arguments as there; ``rank`` and ``world_size`` default to those of ``torch.distributed``, and
-    ``threads`` to one in a worker. Each worker makes batches of its own part: every row once, over all ranks and workers.
+    ``threads`` to one in a worker. Each worker makes batches of its own part: every row once, over all ranks and
+    workers.
 
-    The epoch counts on by itself with ``persistent_workers`` or none; else call :meth:`set_epoch` before each.
+    Each ``iter`` begins the next epoch where the dataset lives on: without workers, or with ``persistent_workers``.
+    Workers that are started anew begin with :meth:`set_epoch`'s, so call it before every epoch.
     """
 
     def __init__(
@@ -113,15 +115,16 @@ class IterableDataset(_data.IterableDataset):
         )
         self.threads = threads
         self._loader = loader(ds, rank=self.rank, world_size=self.world_size, threads=threads, **arguments)
-        self._epoch, self._skip = self._loader.epoch, 0
+        self._epoch, self._skip, self._workers = self._loader.epoch, 0, 0
 
     def set_epoch(self, epoch: int) -> None:
         self._epoch, self._skip = epoch, 0
 
-    def state_dict(self, batches: int, workers: int) -> dict[str, Any]:
-        """Where training stands when ``batches`` of this epoch came out of a ``DataLoader`` of so many workers."""
-        identity = self._loader.state_dict()
-        return {**identity, "epoch": self._epoch, "batches": batches, "workers": workers}
+    def state_dict(self, batches: int, workers: int, *, epoch: int) -> dict[str, Any]:
+        """Where training stands when ``batches`` of ``epoch`` came out of a ``DataLoader`` with so many workers: only
+        the caller knows, for workers run ahead. JSON values only.
+        """
+        return {**self._loader.state_dict(), "epoch": epoch, "batches": batches, "workers": workers}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The next epoch is the rest of that one, with as many workers. Errors: E_ARGUMENT: another order."""
@@ -154,7 +157,7 @@ class IterableDataset(_data.IterableDataset):
 
 
 def in_turn(parts: Sequence[int], batches: int) -> list[int]:
-    """How many batches each worker gave when ``batches`` came out: they take turns, those that ended are passed over."""
+    """Batches that each worker gave when ``batches`` came out: they take turns, those that ended are passed over."""
     given = [0] * len(parts)
     while batches:
         turn = [worker for worker, count in enumerate(parts) if given[worker] < count]

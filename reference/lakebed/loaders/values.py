@@ -1,7 +1,7 @@
 """Floor 7. From rows to columns of values, one bad row at a time.
 
-A column is an array ``(rows, *shape)`` when all samples have one shape, else a list; a row that could not be read stands
-in it as its error until somebody decides what to do about it.
+A column is an array ``(rows, *shape)`` when all samples have one shape, else a list; a row that could not be read
+stands in it as its error until somebody decides what to do about it.
 """
 
 from __future__ import annotations
