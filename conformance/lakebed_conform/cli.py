@@ -88,6 +88,8 @@ def _print(outcome: Outcome) -> None:
             click.secho(f"{r.status:9} {r.case} [{r.role}] {r.detail}", fg="red" if r.red else "yellow")
             if r.red and r.wanted:
                 click.echo(f"          wanted {r.wanted}, got {r.got}")
+            if r.status == "crash" and r.stderr.strip():
+                click.echo(f"          {r.stderr.strip().splitlines()[-1][:200]}")
     for entry in outcome.stale:
         click.secho(f"stale     the baseline lists {entry}, which is no case", fg="red")
 

@@ -59,7 +59,7 @@ def _refusal(case: Case, ask: Ask, reply: dict[str, Any], out: Path) -> Verdict:
         return Verdict(False, "refused without a diagnosis (E_ANY)", wanted, code, safe=True)
     if code != ask.error and code not in ask.also:
         return Verdict(False, f"refused for another reason: {_said(reply['error'])}", wanted, code, safe=True)
-    if ask.op == "write" and (problem := _tree_problem(out)):
+    if ask.op == "write" and (problem := _left_behind(case, out)):
         return Verdict(False, f"refused, but what it left behind is invalid: {problem}", wanted, code, safe=False)
     return Verdict(True, wanted=wanted, got=code, safe=True)
 
@@ -176,6 +176,19 @@ def values(case: Case, want: dict[str, Any], data: bytes, shapes: list[list[int]
 def _read_file(case: Case, want: dict[str, Any], reply: dict[str, Any], out: Path) -> Verdict:
     problem = exact(out.read_bytes(), case.raw(want["raw"]), "uint8")
     return GOOD if problem is None else Verdict(False, f"the file differs: {problem}")
+
+
+def _left_behind(case: Case, out: Path) -> str | None:
+    """What is wrong with the tree after a refused script. Where the start was invalid: nothing was committed on it."""
+    if not case.dataset.is_dir():
+        return _tree_problem(out)
+    if problem := _changed(case, {}, out):
+        return problem
+    if not _tree_problem(case.dataset):
+        return _tree_problem(out)
+    new = [k for k in folder_tree(out) if k.startswith("commits/") and k not in folder_tree(case.dataset)]
+    new = [k for k in new if not k.rpartition("/")[2].startswith(".")]
+    return f"{new[0]} was made" if new else None
 
 
 def _tree_problem(root: Path) -> str | None:

@@ -70,3 +70,8 @@ def commit(message: str = "", **members: str) -> Step:
 def simple(do: str, **members: Any) -> Step:
     """Any other step: delete_tensor, attributes, branch, checkout, close_branch, tag, compact, copy."""
     return {"do": do, **members}
+
+
+def refused(code: str, step: Step) -> Step:
+    """A step in the middle of a script that must be refused and leave everything as it was."""
+    return step | {"refused": code}
