@@ -34,6 +34,8 @@ def hello(q: dict[str, Any]) -> dict[str, Any]:
 def opened(q: dict[str, Any]) -> State:
     """The commit that a request asks for."""
     tree = folder_tree(Path(q["root"]))
+    if not branch_name(q.get("branch", "main")):
+        raise Broken("E_NAME", "tree.name", q["branch"])
     if "tag" not in q:
         number = int(q["number"]) if "number" in q else None
         return open_state(tree, q.get("branch", "main"), number)

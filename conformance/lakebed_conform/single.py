@@ -117,12 +117,12 @@ def _document(bad: bytes, twin: bytes, same: dict, bad_tree: Tree, twin_tree: Tr
         x, y = flat_a.get(place), flat_b.get(place)
         if x == y or same.get(x) == y is not None:
             continue
-        length = place.rsplit("/", 1)[0].endswith("/chunks") or "/chunks/payload" in place or "/chunks/index" in place
+        length = "/chunks/payload" in place or "/chunks/index" in place
         moved = len(bad_tree) != len(twin_tree) or any(k not in twin_tree for k in bad_tree)
-        if place == "/crc32" and _sealed(bad) and _sealed(twin) or length and moved or place.endswith("/bytes"):
+        if place == "/crc32" and _sealed(bad) and _sealed(twin) or moved and (length or place.endswith("/bytes")):
             continue
         found.append(f"document {place}")
-    if not found and bad != twin and set(flat_a) == set(flat_b) and len(bad) == len(twin) and a == b:
+    if not found and bad != twin and a | {"crc32": ""} == b | {"crc32": ""}:
         return ["document text"]
     return _members(found, flat_a, flat_b)
 
@@ -166,4 +166,4 @@ def _flatten(value: Any, place: str, flat: dict[str, Any]) -> None:
         for i, v in enumerate(value):
             _flatten(v, f"{place}/{i}", flat)
     else:
-        flat[place] = json.dumps(value) if not isinstance(value, str) else value
+        flat[place] = value if isinstance(value, str) else f"\0{json.dumps(value)}"

@@ -219,10 +219,11 @@ class _Walk:
         if key not in self.judged:
             self.judged.add(key)
             strict(chunk, *row.chunk)
-            if not chunk.index.stored.total():
+            index = chunk.index
+            if not index.stored.total():
                 good = chunk.index.crc.most() == 0
                 need(good, "E_UNIT_CRC", "unit.empty", "a unit of no bytes has another CRC than 0")
-            for unit in range(chunk.index.unit_count) if chunk.index.stored.total() else ():
+            for unit in range(index.unit_count) if index.stored.total() or index.lengths.total() else ():
                 self._unit(chunk, unit, key)
         against_tensor(chunk, tensor, row)
         fidelity_kept(chunk, tensor)
