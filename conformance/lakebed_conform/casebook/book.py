@@ -45,7 +45,7 @@ def case(
     def register(lay: Callable[[Book], None]) -> Callable[[Book], None]:
         if (format, id) in _ENTRIES:
             raise SuiteError(f"case {id} is registered twice")
-        _ENTRIES[format, id] = Entry(id, clauses, level, tuple(features), format, origin, lay)
+        _ENTRIES[format, id] = Entry(id, tuple(dict.fromkeys(clauses)), level, tuple(features), format, origin, lay)
         return lay
 
     return register
