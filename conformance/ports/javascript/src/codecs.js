@@ -76,7 +76,8 @@ const lsb = (bytes, at, n) => {
 };
 
 function lz4(bytes, out, bad) {
-  let i = 0, n = 0;
+  let i = 0, n = 0, start = -Infinity, end = -Infinity; // of the last match
+  if (!out.length && (bytes.length !== 1 || bytes[0])) bad("no bytes are the block 00");
   const length = (v) => {
     if (v < 15) return v;
     for (let b = 255; b === 255; v += b) if ((b = bytes[i++]) === undefined) bad("a length ends too early");
@@ -89,13 +90,18 @@ function lz4(bytes, out, bad) {
     if (n + literals > out.length) bad(`more than ${out.length} bytes`);
     out.set(bytes.subarray(i, i + literals), n);
     (i += literals), (n += literals);
-    if (i === bytes.length) return n;
+    if (i === bytes.length) {
+      if (n - start < 12 || n - end < 5) bad("the last match lies too close to the end");
+      return n;
+    }
     const back = bytes[i] | (bytes[i + 1] << 8);
     if (i + 2 > bytes.length || back === 0 || back > n) bad(`an offset of ${back} at ${n}`);
     i += 2;
     const match = length(token & 15) + 4;
     if (n + match > out.length) bad(`more than ${out.length} bytes`);
+    start = n;
     for (let j = 0; j < match; j++, n++) out[n] = out[n - back];
+    end = n;
   }
 }
 

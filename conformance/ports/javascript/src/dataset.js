@@ -55,6 +55,15 @@ export async function newest(store, branch) {
   }
 }
 
+// The number of the newest commit, which must be there.
+export async function head(store, branch) {
+  const top = await newest(store, branch);
+  if (top) return top;
+  const any = await listCommits(store);
+  if (any && !any.length) fail("E_DATASET_ABSENT", "tree.absent", "no commit of any branch");
+  return fail("E_BRANCH_ABSENT", "algo.open.2", `branch ${branch} has no commit`);
+}
+
 // What to open: {branch, number, tag, time}, at most one of the last three.
 export async function open(store, {branch, number, tag, time} = {}) {
   if ([number, tag, time].filter((x) => x !== undefined).length > 1 || (tag !== undefined && branch !== undefined)) {
@@ -66,12 +75,7 @@ export async function open(store, {branch, number, tag, time} = {}) {
     if (!Number.isInteger(number) || number < 1 || number > 9999999999) fail("E_COMMIT_ABSENT", "algo.open.3", `there is no number ${number}`);
     return new Dataset(store, await readCommit(store, branch, number));
   }
-  const top = await newest(store, branch);
-  if (!top) {
-    const any = await listCommits(store);
-    if (any && !any.length) fail("E_DATASET_ABSENT", "tree.absent", "no commit of any branch");
-    fail("E_BRANCH_ABSENT", "algo.open.2", `branch ${branch} has no commit`);
-  }
+  const top = await head(store, branch);
   return new Dataset(store, time === undefined ? await readCommit(store, branch, top) : await openTime(store, branch, time, top));
 }
 

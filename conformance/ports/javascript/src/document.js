@@ -151,13 +151,15 @@ export function commit(bytes, object, place = null, report = raise) {
   const tensors = new Map();
   members(doc, COMMIT, "E_COMMIT_FIELD", "commit", object, report);
   const {branch, number: n, parent} = doc;
-  if (place && (place.branch !== branch || place.number !== n)) bad("E_COMMIT_PLACE", "commit.place", `the document says ${branch} ${n}`);
-  if (isParent(parent) && (n === 1 ? parent?.branch === branch : parent?.branch !== branch || parent?.number !== n - 1)) {
+  const placed = isName(branch) && isNumber(n);
+  if (place && placed && (place.branch !== branch || place.number !== n)) bad("E_COMMIT_PLACE", "commit.place", `the document says ${branch} ${n}`);
+  if (placed && isParent(parent) && (n === 1 ? parent?.branch === branch : parent?.branch !== branch || parent?.number !== n - 1)) {
     bad("E_COMMIT_FIELD", "commit.parent", "parent is not the commit before");
   }
   for (const key of isObject(doc.tensors) ? Object.keys(doc.tensors) : []) {
     const t = doc.tensors[key];
-    const told = (e) => report(new LakebedError(e.code, e.clause, `tensor ${key}: ${e.detail}`, object));
+    let sound = true;
+    const told = (e) => ((sound = false), report(new LakebedError(e.code, e.clause, `tensor ${key}: ${e.detail}`, object)));
     if (!isTensorName(key)) bad("E_TENSOR_FIELD", "tensor.name", `${JSON.stringify(key.slice(0, 80))} is no tensor name`);
     const above = key.split("/").slice(0, -1).map((_, i, all) => all.slice(0, i + 1).join("/")).find((k) => k in doc.tensors);
     if (above) bad("E_TENSOR_FIELD", "tensor.name", `${key} lies beneath ${above}`);
@@ -170,9 +172,9 @@ export function commit(bytes, object, place = null, report = raise) {
     const refs = t.manifests ?? [];
     tensors.set(key, {
       name: key, htype: t.htype, dtype: t.dtype, shape: t.shape, sequence: t.sequence ?? false, fidelity: t.fidelity ?? "exact",
-      attributes: t.attributes ?? {}, write: t.write ?? {}, refs, own, doc: t,
+      attributes: t.attributes ?? {}, write: t.write ?? {}, refs, own, doc: t, sound,
     });
-    if (!own || !Array.isArray(refs) || !refs.every(isRef)) continue;
+    if (!own || !isInt(doc.length) || !Array.isArray(refs) || !refs.every(isRef)) continue;
     const sum = refs.reduce((a, r) => a + r.samples, own.samples);
     if (sum > MAX) bad("E_JSON_LIMIT", "model.integers", `tensor ${key}: the sum of samples passes 2^53-1`);
     else if (sum !== doc.length) bad("E_LENGTH", "tensor.length", `tensor ${key} has ${sum} samples, the commit ${stringify(doc.length)}`);

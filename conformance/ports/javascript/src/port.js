@@ -12,7 +12,7 @@ import {stringify} from "./json.js";
 const HELLO = {
   protocol: 1, name: "lakebed-js", version: "1.0.0", language: "javascript", formats: ["1.0"], roles: ["reader", "writer", "checker"],
   features: ["codec.lz4", "codec.deflate", "codec.shuffle", "codec.bitshuffle", "codec.delta", "codec.narrow", "codec.quantize", "dtype.float16", "dtype.bfloat16",
-    "dtype.float8_e4m3fn", "dtype.float8_e5m2", "dtype.complex64", "dtype.complex128", "dtype.int64", "dtype.uint64", "write.branch", "write.edit"],
+    "dtype.float8_e4m3fn", "dtype.float8_e5m2", "dtype.complex64", "dtype.complex128", "dtype.int64", "dtype.uint64", "write.branch", "write.edit", "write.refused"],
 };
 const at = ({root, branch, number, tag}) => open(new FolderStore(root), {branch, number: number === undefined ? undefined : Number(number), tag});
 
@@ -81,17 +81,21 @@ async function write(q) {
     delete_tensor: (s) => w.deleteTensor(s.name), append: (s) => w.append(values(s)), update: (s) => w.update(Number(s.row), values(s)),
     insert: (s) => w.insert(Number(s.row), values(s)), delete: (s) => w.delete((s.rows ?? [s.row]).map(Number)),
     extend(s) {
-      const lists = Object.entries(s.values).map(([k, list]) => [k, list.map(value)]), n = Math.max(...lists.map(([, l]) => l.length));
-      return w.extend(Array.from({length: n}, (_, i) => Object.fromEntries(lists.map(([k, l]) => [k, l[i] ?? null]))));
+      const lists = Object.entries(s.values).map(([k, list]) => [k, list.map(value)]), n = lists[0]?.[1].length ?? 0;
+      if (lists.some(([, l]) => l.length !== n)) fail("E_ARGUMENT", "algo.edit.lengths", "tensors are given different numbers of rows");
+      return w.extend(Array.from({length: n}, (_, i) => Object.fromEntries(lists.map(([k, l]) => [k, l[i]]))));
     },
     attributes: (s) => w.setAttributes(s.attributes, s.name ?? null), commit: (s) => w.commit(s), branch: (s) => w.branchOff(s.name ?? s.branch, s),
     tag: (s) => w.tag(s.name, s), close_branch: (s) => w.close(s),
   };
   for (const [n, step] of steps.entries()) {
     if (!DO[step.do]) throw new Skip(`write.${step.do}`);
+    const {refused, ...given} = step;
     try {
-      await DO[step.do](step);
+      await DO[step.do](given);
+      if (refused) fail("E_ANY", "sample.atomic", `the step was to be refused with ${refused}`);
     } catch (e) {
+      if (refused && e.code === refused) continue;
       throw e instanceof LakebedError ? Object.assign(new Refused(e.message), {cause: e, step: n}) : e;
     }
   }

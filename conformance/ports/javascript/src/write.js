@@ -4,8 +4,8 @@ import {fail} from "./errors.js";
 import {hex, sha256, utf8} from "./bytes.js";
 import {TENSOR, advice, chunkKey, commit as judgeCommit, commitKey, hintKey, instant, isName, isTensorName, manifest as judgeManifest, manifestKey, name as goodName, seal, tagKey} from "./document.js";
 import {parse, stringify} from "./json.js";
-import {judgePipelines} from "./codecs.js";
-import {Item, newest, readCommit} from "./dataset.js";
+import {CODECS, judgePipelines} from "./codecs.js";
+import {Item, head, newest, readCommit} from "./dataset.js";
 import {convert, dtypeOf} from "./dtypes.js";
 import {fits, isExact, isKnown, judgeItem} from "./htypes.js";
 import {Builder} from "./build.js";
@@ -64,9 +64,7 @@ export class Writer {
     return new Writer(store, branch, null);
   }
   static async open(store, {branch = "main"} = {}) {
-    const top = await newest(store, branch);
-    if (!top) fail("E_BRANCH_ABSENT", "algo.open.2", `branch ${branch} has no commit`);
-    return new Writer(store, branch, await readCommit(store, branch, top)).#whole();
+    return new Writer(store, branch, await readCommit(store, branch, await head(store, branch))).#whole();
   }
   #load(base) {
     if (base) {
@@ -119,6 +117,10 @@ export class Writer {
     }
     if (names.includes("quantize") && (t.fidelity === "exact" || t.fidelity.psnr_db)) fail("E_FIDELITY", "fidelity.declared", "quantize needs a declared bound");
     judgePipelines(maps, dtype, null, true);
+    const bound = Object.keys(t.fidelity)[0];
+    if (typeof t.fidelity === "object" && (bound === "psnr_db" ? !["uint8", "uint16"].includes(dtype) : dtype === "bool")) fail("E_ARGUMENT", `fidelity.${bound}`, `${bound} for ${dtype}`);
+    const unknown = names.find((n) => !Object.hasOwn(CODECS, n));
+    if (unknown) fail("E_ARGUMENT", "codec.registry", `codec ${unknown} is not known`);
     const absent = names.find((n) => n !== "lz4");
     if (absent || codecs.some((p) => p.length > 1)) fail("E_CODEC_UNSUPPORTED", "codec.encode", `this port writes raw and lz4, not ${absent ?? "pipelines"}`);
     this.tensors.set(name, {...t, slices: this.length ? [{chunk: null, first: 0, count: this.length}] : []});
@@ -157,10 +159,10 @@ export class Writer {
   }
   // The state of an older commit, as the content of the next one [algo.revert].
   async revert(commit) {
-    const head = this.base ?? fail("E_COMMIT_ABSENT", "algo.revert", "nothing is committed yet");
+    const base = this.base ?? fail("E_COMMIT_ABSENT", "algo.revert", "nothing is committed yet");
     this.#fresh.clear();
     this.#load({...commit, closed: false});
-    this.base = head;
+    this.base = base;
     this.appends = false;
     await this.#whole();
     const names = new Set([...this.tensors.values()].flatMap((t) => t.start.flatMap((s) => s.chunk?.name ?? [])));

@@ -151,7 +151,9 @@ test("the suite's cases: what is valid is faultless, what is invalid is found", 
     for (const name of readdirSync(join(CASES, group))) {
       const folder = join(CASES, group, name), store = new FolderStore(join(folder, "dataset")), found = join(folder, "case.json");
       if (!existsSync(found)) continue;
-      for (const ask of JSON.parse(readFileSync(found)).asks.filter((a) => a.op === "check")) {
+      const {asks, features} = JSON.parse(readFileSync(found));
+      if (features.some((f) => f.startsWith("codec.") && !["lz4", "deflate", "shuffle", "bitshuffle", "delta", "narrow", "quantize"].includes(f.slice(6)))) continue;
+      for (const ask of asks.filter((a) => a.op === "check")) {
         const codes = (await check(store)).filter((f) => !f.note).map((f) => f.code);
         if (ask.want) assert.deepEqual(codes, [], `${group}/${name}`);
         else assert.ok(codes.some((c) => [ask.error, ...(ask.also ?? [])].includes(c)), `${group}/${name}: ${codes} instead of ${ask.error}`);

@@ -103,10 +103,13 @@ test("times are real dates and compare as instants [commit.time]", () => {
 });
 
 test("lz4: hand-laid blocks, and every way to be wrong [codec.lz4.block]", () => {
-  assert.deepEqual(undo({name: "lz4"}, bytes("12 61 01 00 50 62 63 64 65 66"), 12), [..."aaaaaaabcdef"].map((c) => c.charCodeAt(0)));
+  // One literal, a match of 7 from 1 back, five literals: the closest to its end that a match may lie.
+  assert.deepEqual(undo({name: "lz4"}, bytes("13 61 01 00 50 62 63 64 65 66"), 13), [..."aaaaaaaabcdef"].map((c) => c.charCodeAt(0)));
+  assert.deepEqual(undo({name: "lz4"}, bytes("1f 61"), 1), [0x61]);
   assert.deepEqual(undo({name: "lz4"}, bytes("00"), 0), []);
-  for (const [block, length] of [["12 61 01 00 50 62 63 64 65 66", 11], ["12 61 01 00 50 62 63 64 65 66", 13], ["12 61 01 00 50 62 63 64 65", 12], ["12 61 00 00 50 62 63 64 65 66", 12],
-    ["12 61 02 00 50 62 63 64 65 66", 12], ["12 61 01 00", 7], ["12 61 01", 7], ["f0 ff", 300], ["", 0], ["10 61 00", 1]]) {
+  for (const [block, length] of [["13 61 01 00 50 62 63 64 65 66", 12], ["13 61 01 00 50 62 63 64 65 66", 14], ["13 61 01 00 50 62 63 64 65", 13], ["13 61 00 00 50 62 63 64 65 66", 13],
+    ["13 61 02 00 50 62 63 64 65 66", 13], ["12 61 01 00 50 62 63 64 65 66", 12], ["1f 61 01 00 00 40 62 63 64 65", 24], ["12 61 01 00", 7], ["12 61 01", 7], ["f0 ff", 300],
+    ["", 0], ["01", 0], ["10 61 00", 1]]) {
     refuses("E_CODEC_DATA", () => undo({name: "lz4"}, bytes(block), length));
   }
   refuses("E_CODEC_DATA", () => undo({name: "lz4"}, bytes("1f 61 01 00 ff"), 2 ** 40));
