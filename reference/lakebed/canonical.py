@@ -26,7 +26,7 @@ Fault = tuple[str, str, int | None]  # clause, detail, byte of the index
 def canonical_faults(body: bytes, geometry: Geometry) -> list[Fault]:
     """Every rule of the one encoding that a valid index breaks; the last, bytes in a longer form than needed."""
     raw = packing.decode(body)
-    faults = [*_keys(raw), *_columns(raw), *_units(raw, geometry), *_pipelines(raw, geometry)]
+    faults = [*_keys(raw), *_columns(raw, geometry), *_units(raw, geometry), *_pipelines(raw, geometry)]
     again = packing.encode(raw)
     if again != bytes(body):
         at = next((i for i, (a, b) in enumerate(zip(again, body, strict=False)) if a != b), min(len(again), len(body)))
@@ -45,10 +45,15 @@ def _keys(raw: dict[str, Any]) -> list[Fault]:
     return faults
 
 
-def _columns(raw: dict[str, Any]) -> list[Fault]:
+def _columns(raw: dict[str, Any], geometry: Geometry) -> list[Fault]:
     named: dict[str, Any] = {key: raw[key] for key in ("items", "missing", "codec", "stored", "crc") if key in raw}
     named |= {f"shape[{axis}]": column for axis, column in enumerate(raw["shape"])}
-    return [
+    faults: list[Fault] = []
+    if not geometry.n_items and any(axis.__class__ is int and axis for axis in raw["shape"]):
+        faults.append(("column.canonical", "a column without entries is 0", None))
+    if not geometry.n_units and any(raw.get(key) for key in ("codec", "crc") if isinstance(raw.get(key), int)):
+        faults.append(("column.canonical", "a column without entries is 0", None))
+    return faults + [
         ("column.canonical", f"{name} has entries of {column.dtype.itemsize} bytes and need not", None)
         for name, column in named.items()
         if isinstance(column, np.ndarray) and not _same(column, columns.column(column))

@@ -103,6 +103,7 @@ class _Walk:
         self.report = Report()
         self.keys: dict[str, int] | None = None  # of all objects that are of the dataset, or None: cannot list
         self.branches: dict[str, list[int]] = {}
+        self.misplaced: set[tuple[str, int]] = set()  # keys whose commit says that it belongs elsewhere
         self.read: dict[tuple[str, int], _Read | None] = {}
         self.manifests: dict[ManifestRef, SliceTable | None] = {}
         self.refs: dict[str, dict[ChunkRef, str]] = {}
@@ -131,9 +132,13 @@ class _Walk:
                 self._ref_name(row.key, match[1])
             elif not names.CHUNK_KEY.fullmatch(row.key) and not names.MANIFEST_KEY.fullmatch(row.key):
                 self.found.note(NOTE, "tree.foreign", row.key, "this is no object of a dataset")
-        for name, numbers in self.branches.items():
+        for numbers in self.branches.values():
             numbers.sort()
-            for low, high in pairwise(numbers):
+
+    def _holes(self) -> None:
+        """[algo.expire.prefix]: what is left of a branch is one run of numbers; misplaced commits have none."""
+        for name, numbers in self.branches.items():
+            for low, high in pairwise(n for n in numbers if (name, n) not in self.misplaced):
                 if high != low + 1:
                     detail = f"branch {name} has {low} and {high}, and nothing between them"
                     self.found.add("E_COMMIT_ABSENT", "algo.expire.prefix", names.commit_key(name, low + 1), detail)
@@ -176,6 +181,7 @@ class _Walk:
             self.progress("commits", done, len(numbers))
             self._document(branch, number)
         self.progress("commits", len(numbers), len(numbers))
+        self._holes()
         for branch, number in numbers:
             self._history(branch, number)
 
@@ -198,6 +204,8 @@ class _Walk:
         commit, faults = judge_commit(data, key)
         for fault in faults:
             self.found.caught(fault, key)
+            if fault.code == "E_COMMIT_PLACE":
+                self.misplaced.add((branch, number))
         if commit is None or faults:
             self.unread = True
         if commit is None:
@@ -225,7 +233,7 @@ class _Walk:
         if read.closed:
             detail = f"commit {parent.number}, before it, closed the branch"
             self.found.add("E_COMMIT_PARENT", "commit.parent.hash", key, detail)
-        if history.instant(child.time) < history.instant(read.time):
+        if child.time and read.time and history.instant(child.time) < history.instant(read.time):
             detail = f"time {child.time} is before the parent's, {read.time}"
             self.found.add("E_COMMIT_PARENT", "commit.time.order", key, detail)
 

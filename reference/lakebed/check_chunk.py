@@ -16,7 +16,7 @@ import numpy as np
 from . import codecs
 from .canonical import canonical_faults
 from .check_values import HELD, Index, Placed, Use, Values
-from .codecs import CODECS
+from .codecs import CODECS, lz4
 from .errors import LakebedError
 from .findings import NOTE, Findings
 from .format import chunk as layout
@@ -282,6 +282,8 @@ class Units:
         unit = placed.unit
         try:
             data = codecs.decode(pipeline, stored, unit.decoded)
+            if pipeline and pipeline[-1].name == "lz4":
+                lz4.judge(stored)
         except LakebedError as cause:
             self._refused(cause, unit)
             return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from . import dtypes, htypes, names
@@ -26,7 +27,10 @@ _FINAL = ("E_VERSION", "E_REQUIRES_READ")  # what follows may be written by othe
 
 
 def judge_commit(data: bytes, key: str) -> tuple[Commit | None, list[LakebedError]]:
-    """The commit (of its sound tensors, where some are not; None when nothing can be said) and all its faults."""
+    """The commit (of its sound tensors, where some are not; None when nothing can be said) and all its faults.
+
+    A `time` that breaks a rule is "", and the parent of a commit in the wrong place None: nothing is judged by them.
+    """
     try:
         return decode_commit(data, key), list(judge_strings(data, key))
     except LakebedError as cause:
@@ -100,10 +104,15 @@ def _taken_apart(
             return None
 
     good = dict(sound)
+    broken = set()
     for name in dict.fromkeys([*sound, *members]):
-        tried = {k: v for k, v in sound.items() if k != name} | ({name: members[name]} if name in members else {})
-        if name != "tensors" and trial(tried, ignore="E_LENGTH") is not None:
-            good = {k: v for k, v in good.items() if k != name} | ({name: members[name]} if name in members else {})
+        if name == "tensors" or (name == "parent" and broken & {"branch", "number"}):
+            continue  # a commit in the wrong place has another parent than its key asks for
+        tried = _without(sound, name) | ({name: members[name]} if name in members else {})
+        if trial(tried, ignore="E_LENGTH") is None:
+            broken.add(name)
+        else:
+            good = _without(good, name) | ({name: members[name]} if name in members else {})
     tensors = members.get("tensors")
     if type(tensors) is not dict:
         trial({**sound, "tensors": tensors} if "tensors" in members else _without(sound, "tensors"))
@@ -111,12 +120,16 @@ def _taken_apart(
     trial({**sound, "tensors": dict.fromkeys(tensors, _SOUND_TENSOR)})  # the names together
     good["tensors"] = {}
     for name, tensor in tensors.items():
-        if trial({**good, "tensors": {name: tensor}}) is not None:
+        if trial({**good, "tensors": {name: tensor}}, ignore="E_LENGTH" if "length" in broken else "") is not None:
             good["tensors"][name] = tensor
         elif type(tensor) is dict:
             for tried in _tensor_trials(tensor):
                 trial({**sound, "tensors": {name: tried}}, ignore="E_LENGTH")
-    return trial(good)
+    commit = trial(good)
+    if commit is None:
+        return None
+    commit = replace(commit, time="") if "time" in broken else commit
+    return replace(commit, parent=None) if broken & {"branch", "number"} else commit
 
 
 def _tensor_trials(tensor: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -7,6 +7,7 @@ products stay at or below 2^53-1 [model.integers].
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -63,13 +64,20 @@ def column(values: Sequence[int] | np.ndarray) -> Column:
     return array.astype(f"<u{width}")
 
 
-def from_ext(width: int, data: bytes, clause: str) -> np.ndarray:
-    """The array of a MessagePack extension of type ``width`` [column.ext]. Errors: E_INDEX_COLUMN, E_INDEX_LIMIT."""
-    if width not in WIDTHS or len(data) % width:
-        raise error("E_INDEX_COLUMN", clause, f"{len(data)} bytes are no column of {width}-byte entries")
+class Odd(NamedTuple):
+    """An extension whose width does not divide its length: no column, but what an unknown key may have [column.ext]."""
+
+    width: int
+    data: bytes
+
+
+def from_ext(width: int, data: bytes) -> np.ndarray | Odd:
+    """What a MessagePack extension of type ``width`` (1, 2, 4 or 8) holds. Errors: E_INDEX_LIMIT."""
+    if len(data) % width:
+        return Odd(width, data)
     array = np.frombuffer(data, f"<u{width}")
     if width == 8 and len(array) and int(array.max()) > MAX_INT:
-        raise error("E_INDEX_LIMIT", "model.integers", f"an entry of {clause} passes 2^53-1")
+        raise error("E_INDEX_LIMIT", "model.integers", "an entry of a column passes 2^53-1")
     return array
 
 

@@ -32,6 +32,34 @@ def encoded(length: int, params: Params) -> int:
     return length + length // 255 + 16
 
 
+def judge(stored: Buffer) -> None:
+    """For checkers: refuse an offset of 0, over which the library says nothing [codec.lz4.offset].
+
+    ``stored`` decodes without error, so every length and offset is there.
+    """
+    data = bytes(stored)
+    at, end = 0, len(data)
+    while at < end:
+        token = data[at]
+        at += 1
+        literals = token >> 4
+        if literals == 15:
+            while data[at] == 255:
+                at, literals = at + 1, literals + 255
+            literals += data[at]
+            at += 1
+        at += literals
+        if at >= end:
+            return  # the last sequence has no match
+        if data[at : at + 2] == b"\0\0":
+            raise corrupt("codec.lz4.offset", f"the sequence at byte {at} of the block has the offset 0")
+        at += 2
+        if token & 15 == 15:
+            while data[at] == 255:
+                at += 1
+            at += 1
+
+
 ROW = Codec(
     "lz4",
     "bytes",

@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import dtypes
 from ..codecs import Pipeline, pipeline_from_index, to_json
-from ..columns import MAX_INT, Column
+from ..columns import MAX_INT, Column, Odd
 from ..errors import LakebedError, error
 from ..model import MAX_RANK, ChunkIndex
 from ..record import Field, Record
@@ -158,7 +158,7 @@ def decode_index(data: bytes | memoryview) -> ChunkIndex:
         missing=_column(raw.get("missing", 0), "missing"),
         tile=None if tile is None else _tile(tile, len(shape), "unit" in raw),
         unit=_column(raw.get("unit", 1), "unit"),
-        codecs=_codecs(_field(raw, "codecs", list, [[]])),
+        codecs=_codecs(_field(raw, "codecs", list, [[]]), raw["dtype"]),
         codec=_column(raw.get("codec", 0), "codec"),
         stored=None if "stored" not in raw else _column(raw["stored"], "stored"),
     )
@@ -198,6 +198,9 @@ def _column(value: Any, key: str) -> Column:
     """An integer or an array; its length is geometry's to check."""
     if isinstance(value, np.ndarray):
         return value
+    if isinstance(value, Odd):
+        detail = f"{key}: {len(value.data)} bytes are no column of {value.width}-byte entries"
+        raise error("E_INDEX_COLUMN", "column.ext", detail)
     if type(value) is not int:
         said = "absent" if value is None else f"a {type(value).__name__}"
         raise error("E_INDEX_FIELD", f"chunk.index.{key}", f"{key} is {said}, not a column")
@@ -216,7 +219,11 @@ def _tile(tile: list[Any], rank: int, has_unit: bool) -> tuple[int, ...]:
     return tuple(tile)
 
 
-def _codecs(raw: list[Any]) -> tuple[Pipeline, ...]:
+def _codecs(raw: list[Any], dtype: str) -> tuple[Pipeline, ...]:
     if not raw or not all(type(entry) is list and all(type(step) is dict for step in entry) for entry in raw):
         raise error("E_INDEX_FIELD", "chunk.index.codecs", "codecs is no array of pipelines")
-    return tuple(pipeline_from_index(entry) for entry in raw)
+    pipelines = tuple(pipeline_from_index(entry) for entry in raw)
+    for pipeline in pipelines:
+        if pipeline and pipeline[0].name == "quantize" and dict(pipeline[0].params).get("dtype") != dtype:
+            raise error("E_INDEX_CODEC", "codec.quantize.place", f"quantize of another dtype in a chunk of {dtype}")
+    return pipelines

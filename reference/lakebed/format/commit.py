@@ -166,7 +166,7 @@ def _tensors(raw: dict[str, Any], length: int) -> dict[str, TensorState]:
         if name in groups:
             raise error("E_TENSOR_FIELD", "tensor.name", f"{name!r} is a tensor and the group of another")
         if type(members) is not dict:
-            raise error("E_COMMIT_FIELD", "commit.tensors", f"tensor {name!r} is no object")
+            raise error("E_TENSOR_FIELD", "commit.tensors", f"tensor {name!r} is no object")
         out[name] = _tensor(name, members)
         samples = sum(m.samples for m in out[name].manifests) + len(out[name].own.runs)
         if samples != length:
@@ -176,7 +176,7 @@ def _tensors(raw: dict[str, Any], length: int) -> dict[str, TensorState]:
 
 def _tensor(name: str, raw: dict[str, Any]) -> TensorState:
     take = _Members(raw, "E_TENSOR_FIELD", "tensor", of=f" of tensor {name!r}")
-    own = decode_table(take.take("chunks", dict), take.take("slices", dict), name)
+    own = decode_table(take.table("chunks"), take.table("slices"), name)
     return TensorState(
         own=own,
         htype=take.match("htype", _HTYPE),
@@ -304,7 +304,7 @@ def decode_manifest(data: bytes, ref: ManifestRef, key: str) -> SliceTable:
     raw = document.decode(data, key)
     try:
         take = _Members(raw, "E_MANIFEST", "manifest")
-        table = decode_table(take.take("chunks", dict), take.take("slices", dict), key)
+        table = decode_table(take.table("chunks"), take.table("slices"), key)
         if take.integer("samples", 1, MAX_INT) != len(table.runs) or len(table.runs) != ref.samples:
             detail = f"{len(table.runs)} samples where the commit says {ref.samples}"
             raise error("E_MANIFEST", "manifest.samples", detail)
@@ -354,6 +354,13 @@ class _Members:
             raise self.fault(name, "is absent")
         if type(value) not in (kind if isinstance(kind, tuple) else (kind,)):
             raise self.fault(name, f"is {str(value)[:60]!r}, of the wrong type")
+        return value
+
+    def table(self, name: str) -> dict[str, Any]:
+        """`chunks` or `slices`; each of its faults is E_TABLE_COLUMNS, absence too."""
+        value = self.raw.pop(name, None)
+        if type(value) is not dict:
+            raise error("E_TABLE_COLUMNS", f"{self.prefix}.{name}", f"`{name}`{self.of} is no table")
         return value
 
     def match(self, name: str, pattern: re.Pattern[str]) -> str:

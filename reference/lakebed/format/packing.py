@@ -13,7 +13,7 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from ..columns import MAX_INT, from_ext
+from ..columns import MAX_INT, Odd, from_ext
 from ..errors import LakebedError, error
 
 MAX_DEPTH = 8
@@ -59,6 +59,8 @@ def decode(data: bytes | memoryview) -> dict[str, Any]:
 def _column(value: object) -> msgpack.ExtType:
     if isinstance(value, np.ndarray):
         return msgpack.ExtType(value.dtype.itemsize, value.tobytes())
+    if isinstance(value, Odd):
+        return msgpack.ExtType(value.width, value.data)
     raise TypeError(type(value).__name__)
 
 
@@ -69,16 +71,16 @@ def _unique(pairs: list[tuple[Any, Any]]) -> dict[str, Any]:
     return out
 
 
-def _ext(width: int, data: bytes) -> np.ndarray:
+def _ext(width: int, data: bytes) -> np.ndarray | Odd:
     if width not in (1, 2, 4, 8):
         raise error("E_INDEX_SYNTAX", "index.ext", f"extension type {width} is not of the subset")
-    return from_ext(width, data, "column.ext")
+    return from_ext(width, data)
 
 
 def _check_types(value: Any, depth: int) -> bool:
     """Refuse what the library allows and the subset does not; gives whether there is a float."""
     kind = type(value)
-    if kind in (str, bool, np.ndarray):
+    if kind in (str, bool, np.ndarray, Odd):
         return False
     if kind is int:
         if abs(value) > MAX_INT:
