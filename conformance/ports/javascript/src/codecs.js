@@ -23,6 +23,9 @@ export const CODECS = {
   webp: media({lossless: {type: "boolean"}, quality: {type: "integer", min: 0, max: 100}}),
   tiff: media({compression: {type: "string", choices: ["none", "deflate", "lzw"]}}),
 };
+// Media codecs of which this port knows only that a unit holds a file; jxl_jpeg alone holds another than was given.
+for (const name of ("dcm jpeg2000 avif jxl jxl_jpeg qoi hdr ppm sgi ico im xbm msp pcx dib tga mp4 mkv webm avi wav flac ogg opus nii nii.gz "
+  + "las laz ply stl mp3").split(" ")) CODECS[name] = media({});
 const row = (codec) => (Object.hasOwn(CODECS, codec.get("name")) ? CODECS[codec.get("name")] : null);
 const param = (v) => (v instanceof Tagged ? v.value : v);
 

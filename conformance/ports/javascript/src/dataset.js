@@ -232,7 +232,8 @@ export class Tensor {
     const index = await this.#open(place), items = index.itemsOf(place.sample);
     if (!items || item >= items[1] || index.tile) return absent();
     const u = index.unitOf(items[0] + item), [codec, ...more] = index.pipeline(u), format = codec?.get("name");
-    if (!codec || more.length || codec.size > 1 || (Object.hasOwn(CODECS, format) ? CODECS[format].kind !== "media" : index.unitItems(u)[1] !== 1)) return absent();
+    if (codec && (!Object.hasOwn(CODECS, format) || format === "jxl_jpeg")) fail("E_CODEC_UNSUPPORTED", "codec.unknown", `codec ${format} is not in this port`, index.object);
+    if (!codec || more.length || codec.size > 1 || CODECS[format].kind !== "media") return absent();
     const bytes = await this.#fetch(index, u, u);
     index.verify(u, bytes);
     return {format, bytes};

@@ -48,6 +48,7 @@ function jpeg(b, bad) {
 export function judgeFile(format, bytes, shape, dtype, object, offset) {
   const bad = (detail) => fail("E_CODEC_DATA", "media.corrupt", detail, object, offset);
   if (SIGNATURES[format]) return SIGNATURES[format](bytes) ? null : bad(`not a ${format} file`);
+  if (format !== "png" && format !== "jpeg") return null;
   const h = (format === "png" ? png : jpeg)(bytes, bad);
   const due = [[h.height, h.width, h.channels], ...(h.channels === 1 ? [[h.height, h.width]] : [])];
   if (!due.some((s) => String(s) === String(shape)) || !h.dtypes.includes(dtype)) {
