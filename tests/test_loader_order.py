@@ -6,7 +6,6 @@ import itertools
 
 import numpy as np
 import pytest
-
 from lakebed.loaders.order import Plan, layout, quality, share
 
 

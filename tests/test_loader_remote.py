@@ -7,14 +7,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+import lakebed
 import numpy as np
 import pytest
-from servers import RangeServer, folder
-
-import lakebed
 from lakebed.errors import LakebedError
 from lakebed.loaders import CachedStore, loader
 from lakebed.stores import store as open_store
+from servers import RangeServer, folder
 
 ROWS, SIZE = 600, 20_000
 

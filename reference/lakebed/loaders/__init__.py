@@ -70,7 +70,7 @@ def loader(
 
     Errors: E_ARGUMENT, E_TENSOR_ABSENT, and while iterating those of reading, with the row's number.
     """
-    kind = {False: "none", True: "chunk-buffer"}.get(shuffle, shuffle)  # type: ignore[call-overload]
+    kind = shuffle if isinstance(shuffle, str) else "chunk-buffer" if shuffle else "none"
     settings = Settings(
         batch_size=batch_size,
         shuffle=kind,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -82,10 +83,10 @@ def requests(table: SliceTable, chunks: Chunks, rows: np.ndarray) -> Iterator[Re
     wanted = [table.chunks[c] for c in np.unique(runs.chunk[used]).tolist() if c != NULL]
     if not wanted:
         return
-    _quietly(lambda: chunks.get_many(wanted))
+    _quietly(partial(chunks.get_many, wanted))
     for place in used.tolist():
         chunk = int(runs.chunk[place])
-        file = None if chunk == NULL else _quietly(lambda chunk=chunk: chunks.get(table.chunks[chunk]))
+        file = None if chunk == NULL else _quietly(partial(chunks.get, table.chunks[chunk]))
         if file is not None and not chunks.mapped(file.ref):
             numbers = rows[places == place] - int(runs.starts[place]) + int(runs.first[place])
             spans = sorted((unit.offset, unit.stored) for unit in _units(file, numbers.tolist()) if unit.stored)

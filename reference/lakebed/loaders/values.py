@@ -67,8 +67,9 @@ def join(parts: Sequence[Column]) -> Column:
     """One column of several."""
     if len(parts) == 1:
         return settled(parts[0])
-    if all(isinstance(part, np.ndarray) and part.shape[1:] == parts[0].shape[1:] for part in parts):  # type: ignore
-        return np.concatenate(parts)  # type: ignore[arg-type]
+    arrays = [part for part in parts if isinstance(part, np.ndarray)]
+    if len(arrays) == len(parts) and len({array.shape[1:] for array in arrays}) == 1:
+        return np.concatenate(arrays)
     return settled([value for part in parts for value in part])
 
 
