@@ -27,6 +27,7 @@ from .threads import default_threads, spread
 
 UNIT_BYTES = 65536
 UNIT_ITEMS = 65536
+SIDE_BY_SIDE = 4096  # bytes of a unit from which handing it to another thread pays
 CHUNK_BYTES = 256 << 20
 INDEX_BYTES = 1 << 20
 HASH_SPAN = 4 << 20
@@ -223,7 +224,8 @@ class ChunkWriter:
             for raw, items in parts:
                 self._unit(raw, items, RAW)
         else:
-            encode = spread(default_threads(), "encode") if len(parts) > 1 else map
+            large = len(parts) > 1 and sum(len(raw) for raw, _ in parts) >= SIDE_BY_SIDE * len(parts)
+            encode = spread(default_threads(), "encode") if large else map
             for group in _by_bytes(parts):
                 made = encode(lambda part: codecs.encode_unit(self.pipeline, part[0]), group)
                 for (_, items), (pipeline, data) in zip(group, made, strict=True):
