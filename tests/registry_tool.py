@@ -93,36 +93,33 @@ def codecs() -> list[dict[str, Any]]:
     return rows
 
 
+def family(row: HType) -> str:
+    """``link`` for all links: they share a clause and a schema."""
+    return row.name.partition("[")[0]
+
+
 def htype_row(row: HType) -> dict[str, Any]:
     free = row.name == "generic"
+    name = family(row)
     return {
         "name": row.name,
         "status": "defined",
         "dtypes": [] if free else sorted(row.dtypes, key=lambda name: name != row.dtype),
-        "default_dtype": row.dtype,
+        "default_dtype": row.dtype or "",
         "shapes": [list(shape) for shape in row.shapes],
         "default_shape": list(row.shape or ()),
         "sequence": "always" if row.sequence else "either",
         "lossless": row.exact,
         "media": list(row.media),
         "attributes": list(row.attributes),
-        "schema": f"../1.0/schemas/attributes.{row.name}.json",
-        "clause": "htype." + row.name.replace(".", "_"),
+        "schema": f"../1.0/schemas/attributes.{name}.json",
+        "clause": "htype." + name.replace(".", "_"),
         "since": "1.0",
     }
 
 
 def htypes() -> list[dict[str, Any]]:
-    rows = [htype_row(row) for row in HTYPES.values()]
-    link = {"name": "link[]", "status": "defined", "dtypes": ["uint8"], "default_dtype": "uint8", "shapes": [[None]]}
-    return [
-        *rows,
-        {**link, "default_shape": [None], "sequence": "either", "lossless": True, "media": [], "attributes": [],
-         "schema": "../1.0/schemas/attributes.link.json", "clause": "htype.link", "since": "1.0"},
-    ] if LINKS else rows  # fmt: skip
-
-
-LINKS = False
+    return [htype_row(row) for row in HTYPES.values()]
 
 
 def dtypes() -> list[dict[str, Any]]:
@@ -186,7 +183,6 @@ def table(name: str, rows: list[dict[str, Any]]) -> str:
 
 NAMES = {"type": "array", "items": {"type": "string"}, "uniqueItems": True}
 PAIR = {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 2**53 - 1}, "minItems": 2, "maxItems": 2}
-NUMBERS = {"type": "array", "items": {"type": "number"}}
 
 
 def _coords(**members: list[str]) -> dict[str, Any]:
@@ -204,7 +200,6 @@ MEMBERS: dict[str, dict[str, Any]] = {
     "keypoints": NAMES,
     "connections": {"type": "array", "items": PAIR},
     "schema": {"type": ["object", "boolean"]},
-    "frames": {"type": "string"},
 }
 OTHERS = {("bbox.3d", "coords"): _coords(mode=["center", "vertex"])}
 
@@ -212,8 +207,8 @@ OTHERS = {("bbox.3d", "coords"): _coords(mode=["center", "vertex"])}
 def schema(row: HType) -> str:
     body = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": f"https://lakebed.invalid/spec/1.0/schemas/attributes.{row.name}.json",
-        "title": f"Attributes of a tensor of htype {row.name} [htype.attributes]",
+        "$id": f"https://lakebed.invalid/spec/1.0/schemas/attributes.{family(row)}.json",
+        "title": f"Attributes of a tensor of htype {family(row)} [htype.attributes]",
         "type": "object",
         "properties": {name: OTHERS.get((row.name, name), MEMBERS[name]) for name in row.attributes},
     }
@@ -232,7 +227,7 @@ def files() -> dict[Path, str]:
         SPEC / "guide-compression.md": guide(),
     }
     for row in HTYPES.values():
-        made[SPEC / "1.0" / "schemas" / f"attributes.{row.name}.json"] = schema(row)
+        made[SPEC / "1.0" / "schemas" / f"attributes.{family(row)}.json"] = schema(row)
     return made
 
 

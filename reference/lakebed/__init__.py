@@ -23,19 +23,29 @@ from .errors import (
     StoreError,
     UnsupportedError,
 )
+from .fetch import LinkPolicy, fetch
 from .files import EncodedFile, read
+from .links import Link
+from .loaders import loader
 from .ragged import Ragged
 from .tensor import Tensor
 
 __version__ = "0.1.0"
+
+Dataset.loader = loader  # type: ignore[attr-defined]  # loaders stand above datasets; here the two meet
+
 __all__ = [
     "create",
     "open",
     "read",
+    "loader",
     "Dataset",
     "Tensor",
     "Ragged",
     "EncodedFile",
+    "Link",
+    "LinkPolicy",
+    "fetch",
     "LakebedError",
     "FormatError",
     "UnsupportedError",

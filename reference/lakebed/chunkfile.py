@@ -271,8 +271,21 @@ class ChunkFile:
         """A box of one item; only the tiles it touches are read [algo.read_region]. Steps are 1."""
         if self.index.tile is not None:
             return self.tiles(number, region)
-        part = self.item(number)[(*region, ...)]
+        part = self._media_part(number, region)
+        part = self.item(number)[(*region, ...)] if part is None else part
         return np.ascontiguousarray(part).reshape(part.shape)
+
+    def _media_part(self, number: int, region: Region) -> np.ndarray | None:
+        """Of sound and video only the samples or frames asked for are decoded [media.part]; None elsewhere."""
+        unit = self.geometry.unit_of(number)
+        codec = at(self.index.codec, unit)
+        shape = self.geometry.shape_of(number)
+        if not self.media[codec] or not region or (region[0].start, region[0].stop) == (0, shape[0]):
+            return None
+        name, first = self.index.codecs[codec][0].name, region[0]
+        stored = self.stored([self.geometry.unit(unit)])[0]
+        found = codecs.decode_part(name, stored, self.index.dtype, shape, first.start, max(first.start, first.stop))
+        return None if found is None else found[(slice(None), *region[1:])]
 
     def tiles(self, number: int, region: Region) -> np.ndarray:
         geometry, tile = self.geometry, self.index.tile or ()

@@ -91,6 +91,31 @@ def check_keypoints(htype: str, attributes: Mapping[str, Any], item: np.ndarray)
     check_finite(htype, attributes, item)
 
 
+def check_keypoints_coco(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
+    """Rows x, y, visibility of one point after another, a column for each object.
+
+    [htype.keypoints_coco.axes], [htype.keypoints_coco.visibility]
+    """
+    names, rows = attributes.get("keypoints") or (), item.shape[-2]
+    if rows % 3 or (names and rows != 3 * len(names)):
+        detail = f"{rows} rows, where there are 3 for each of {len(names) or 'k'} points"
+        raise error("E_SAMPLE_SHAPE", "htype.keypoints_coco.axes", detail)
+    seen = item[..., 2::3, :]
+    if item.size and not 0 <= int(seen.min()) <= int(seen.max()) <= 2:
+        raise refuse(htype, "visibility", "a visibility is none of 0 (absent), 1 (hidden), 2 (visible)")
+
+
+def check_bbox_3d(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
+    """[htype.bbox_3d.finite], [htype.bbox_3d.size], [htype.bbox_3d.coords]"""
+    check_finite(htype, attributes, item)
+    mode = (attributes.get("coords") or {}).get("mode")
+    center = item.shape[-1] == 9
+    if mode is not None and center != (mode == "center"):
+        raise refuse(htype, "coords", f"boxes of shape {item.shape} where coords say {mode}")
+    if center and item.size and bool((item[..., 3:6].astype(np.float64) < 0).any()):
+        raise refuse(htype, "size", "a box has a negative length, width or height")
+
+
 def check_finite(htype: str, attributes: Mapping[str, Any], item: np.ndarray) -> None:
     """[htype.point.finite], [htype.polygon.finite], [htype.keypoints.finite]"""
     if item.dtype.kind not in "iub" and not bool(np.isfinite(item.astype(np.float64)).all()):

@@ -120,6 +120,7 @@ def settle(declared: Declared, *, given: bool) -> Declared:
         exact = any((codecs.is_media(p) and _can_be_exact(p, declared)) or _array(p) for p in declared.pipelines)
         declared.fidelity = fidelity.EXACT if exact else fidelity.LOSSY
     _check_fidelity(declared)
+    _check_media(declared)
     declared.pipelines = tuple(
         codecs.resolve(_shaped(p, declared), declared.dtype, declared.shape) for p in declared.pipelines
     )
@@ -153,6 +154,16 @@ def _shaped(pipeline: Pipeline, declared: Declared) -> Pipeline:
     if isinstance(bound, dict) and "psnr_db" not in bound and dtypes.DTYPES[declared.dtype].kind == "float":
         return codecs.bounded(pipeline, bound)
     return pipeline
+
+
+def _check_media(declared: Declared) -> None:
+    """Files of the kind that the htype means, no others [htype.media]."""
+    kinds = htypes.row_of(declared.htype).media
+    for name in declared.formats:
+        if CODECS[name].medium not in kinds:
+            what = " or ".join(kinds) or "no"
+            detail = f"{declared.htype} takes {what} files; {name} is {CODECS[name].medium}"
+            raise error("E_ARGUMENT", "htype.media", detail)
 
 
 def _check_fidelity(declared: Declared) -> None:

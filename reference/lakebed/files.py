@@ -6,6 +6,7 @@ file's own bytes are stored. :meth:`EncodedFile.verify` decodes it once, so that
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -46,23 +47,27 @@ class EncodedFile:
         """The decoded first frame; E_CODEC_DATA when the file is damaged. May be read-only."""
         return decode_media(self.format, {}, self.data, dtype or self.dtype, shape or self.shape, object=self.name)
 
-    def verify(self, *, pixels: int = PIXELS) -> np.ndarray:
-        """Decode the whole picture once; truncated or corrupt is E_SAMPLE_FILE [media.append].
+    def verify(self, *, pixels: int = PIXELS) -> np.ndarray | None:
+        """Decode the whole file once; truncated or corrupt is E_SAMPLE_FILE [media.append].
 
         More than ``pixels`` pixels is E_SAMPLE_LIMIT [media.append]; a variant that nothing here decodes exactly is
-        E_SAMPLE_FILE [media.append]. Returns the array, so that the caller need not decode again.
+        E_SAMPLE_FILE [media.append]. Returns the array, so that the caller need not decode again; None for video, whose frames are not held.
         """
         if self.refuse is not None:
             raise error("E_SAMPLE_FILE", _CLAUSE, self.refuse, object=self.name)
-        if self.shape[0] * self.shape[1] > pixels:
-            detail = f"a picture of {self.shape[0]} x {self.shape[1]} pixels is over the limit of {pixels}"
-            raise error("E_SAMPLE_LIMIT", _CLAUSE, detail, object=self.name)
         row = CODECS[self.format]
+        count = math.prod(self.shape[:2] if row.medium == "picture" else self.shape)
+        if count > pixels and row.judge is None:
+            detail = f"{self.format} of {count} values ({self.shape}) is over the limit of {pixels}"
+            raise error("E_SAMPLE_LIMIT", _CLAUSE, detail, object=self.name)
         try:
             header = row.header(self.data)
             reason = None if row.whole is None else row.whole(self.data, header)
             if reason is not None:
                 raise error("E_SAMPLE_FILE", _CLAUSE, f"a {self.format} file is not whole: {reason}")
+            if row.judge is not None:
+                row.judge(self.data, header)
+                return None
             return self.array()
         except LakebedError as problem:
             raise error("E_SAMPLE_FILE", _CLAUSE, problem.detail, object=self.name) from problem

@@ -18,11 +18,13 @@ from .constraints import (
     as_json,
     as_text,
     check_bbox,
+    check_bbox_3d,
     check_channels,
     check_class,
     check_finite,
     check_json,
     check_keypoints,
+    check_keypoints_coco,
     check_polygon,
     check_text,
     clause,
@@ -33,6 +35,7 @@ from .constraints import (
 )
 from .dtypes import DTYPES, dtype, to_array
 from .errors import LakebedError, error
+from .links import as_link, check_link, link_bytes
 
 Shape = tuple[int | None, ...]
 Value = np.ndarray | list[np.ndarray]
@@ -41,6 +44,7 @@ _FLOATS = tuple(name for name, row in DTYPES.items() if row.kind == "float")
 _NUMBERS = tuple(name for name, row in DTYPES.items() if row.kind in ("int", "uint", "float"))
 MEDIA = ("picture", "audio", "video", "dicom", "nifti", "points", "mesh")
 """What media codecs stand for, one of these each."""
+SPACE = {"mode": ("center", "vertex")}
 COORDS = {"type": ("pixel", "fractional"), "mode": ("LTRB", "LTWH", "CCWH")}
 
 
@@ -198,7 +202,59 @@ _ROWS = (
     ),
     HType("tag", "a list of strings", sequence=True, check=check_text, convert=text_bytes, present=as_text, **_TEXT),
 )
-HTYPES: dict[str, HType] = {row.name: row for row in _ROWS}
+_AXIS = (None,)
+_SPATIAL = (
+    HType(
+        "bbox.3d",
+        "boxes in space: centre, size and three angles, or eight corners",
+        _NUMBERS,
+        "float32",
+        ((None, 9), (None, 8, 3)),
+        True,
+        attributes=("coords",),
+        check=check_bbox_3d,
+    ),
+    HType("intrinsics", "camera matrices", _NUMBERS, "float32", ((None, 3, 3),), True, check=check_finite),
+    HType(
+        "instance_label", "a number for every object or pixel", _INTS, "uint32", (2 * _AXIS, 3 * _AXIS, _AXIS), True
+    ),
+    HType(
+        "keypoints_coco",
+        "points as in COCO: rows x, y, visibility of each, a column for each object",
+        ("int32", "float32", "int16", "int64", "float64"),
+        "int32",
+        (2 * _AXIS,),
+        True,
+        attributes=("keypoints", "connections"),
+        check=check_keypoints_coco,
+    ),
+)
+_SOUND = ("int16", "int32", "uint8", "float32", "float64")
+_VOXELS = tuple(name for name, row in DTYPES.items() if row.extra is None and name != "bool" and name != "float16")
+_FILES = (
+    HType("video", "frames, height, width, RGB", ("uint8",), "uint8", ((None, None, None, 3),), media=("video",)),
+    HType("audio", "samples, channels", _SOUND, None, (2 * _AXIS,), media=("audio",)),
+    HType(
+        "dicom",
+        "a medical image, or frames of it, with its tags",
+        ("uint8", "int8", "uint16", "int16", "uint32", "int32"),
+        None,
+        (2 * _AXIS, 3 * _AXIS, 4 * _AXIS),
+        media=("dicom",),
+    ),
+    HType("nifti", "a volume, or volumes over time", _VOXELS, None, (3 * _AXIS, 4 * _AXIS), media=("nifti",)),
+    HType("point_cloud", "points in space", ("float32", "float64"), None, ((None, 3),), media=("points", "mesh")),
+    HType("mesh", "vertices, or triangles", ("float32", "float64"), None, ((None, 3), (None, 3, 3)), media=("mesh",)),
+)
+_LINKED = (
+    "image", "image.rgb", "image.gray", "segment_mask", "binary_mask", "video", "audio", "dicom", "nifti",
+    "point_cloud", "mesh",
+)  # fmt: skip
+_LINKS = tuple(
+    HType(f"link[{name}]", f"the address of {name}", check=check_link, convert=link_bytes, present=as_link, **_TEXT)
+    for name in _LINKED
+)
+HTYPES: dict[str, HType] = {row.name: row for row in (*_ROWS, *_SPATIAL, *_FILES, *_LINKS)}
 
 
 def parse(name: str) -> tuple[str, bool]:
@@ -277,11 +333,12 @@ def _names(htype: str, value: Any, attributes: Mapping[str, Any]) -> list[str]:
 
 
 def _coords(htype: str, value: Any, attributes: Mapping[str, Any]) -> dict[str, str]:
-    if not isinstance(value, Mapping) or not set(value) <= set(COORDS):
-        raise _tensor(htype, "coords", f"coords has the members type and mode, not {value!r}")
-    full = {**BBOX, **value}
-    for key, allowed in COORDS.items():
-        if full[key] not in allowed:
+    known: Mapping[str, tuple[str, ...]] = SPACE if htype == "bbox.3d" else COORDS
+    if not isinstance(value, Mapping) or not set(value) <= set(known):
+        raise _tensor(htype, "coords", f"coords has the members {' and '.join(known)}, not {value!r}")
+    full = {**({} if htype == "bbox.3d" else BBOX), **value}
+    for key, allowed in known.items():
+        if key in full and full[key] not in allowed:
             raise _tensor(htype, "coords", f"coords {key} is one of {', '.join(allowed)}, not {full[key]!r}")
     return full
 

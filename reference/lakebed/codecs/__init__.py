@@ -1,6 +1,6 @@
 """Floor 1. Codecs: the registry, pipelines of them, and pictures. Pure: bytes in, bytes or arrays out."""
 
-from .media import decode_media, encode_item, encode_media, given, kept, media_exact, media_header
+from .media import decode_media, decode_part, encode_item, encode_media, given, kept, media_exact, media_header
 from .pipeline import (
     RAW,
     Pipeline,
@@ -39,6 +39,7 @@ __all__ = [
     "decode",
     "decode_into",
     "decode_media",
+    "decode_part",
     "encode",
     "encode_item",
     "encode_media",

@@ -61,6 +61,23 @@ def decode_media(
     return array if array.shape == shape else array.reshape(shape)
 
 
+def decode_part(
+    name: str, data: bytes | memoryview, dtype: str, shape: tuple[int, ...], start: int, stop: int
+) -> np.ndarray | None:
+    """Entries [start, stop) of the first axis, without decoding the others; None where the codec has no such way.
+
+    For sound and video [media.part]. Errors as :func:`decode_media`.
+    """
+    row = _row(name)
+    if row.part is None:
+        return None
+    data = data if data.__class__ is bytes else bytes(data)
+    header = row.header(data)
+    if not header.agrees(dtype, shape) or header.refuse is not None:
+        return decode_media(name, {}, data, dtype, shape)[start:stop]
+    return row.part(data, header, start, stop)
+
+
 def encode_media(name: str, params: Params, array: np.ndarray) -> bytes:
     """``array`` as a file of the format; parameters that are absent take their defaults.
 

@@ -7,9 +7,11 @@ from . import (
     avif,
     bitshuffle,
     bmp,
+    dcm,
     deflate,
     delta,
     dib,
+    flac,
     gif,
     hdr,
     ico,
@@ -18,19 +20,26 @@ from . import (
     jpeg2000,
     jxl,
     jxl_jpeg,
+    las,
     lz4,
+    mp3,
     msp,
     narrow,
+    nii,
     pcodec,
     pcx,
+    ply,
     png,
     ppm,
     qoi,
     quantize,
     sgi,
     shuffle,
+    stl,
     tga,
     tiff,
+    video,
+    wav,
     webp,
     xbm,
     zstd,
@@ -38,40 +47,22 @@ from . import (
 from .row import Codec
 
 _BYTES = (lz4, zstd, deflate, shuffle, bitshuffle, delta, narrow, quantize, pcodec)
-_PICTURES = (
-    jpeg, png, webp, tiff, bmp, gif, jpeg2000, avif, jxl, jxl_jpeg, qoi, hdr, ppm, sgi, ico, im, xbm, msp, pcx, dib,
-    tga,
-)  # fmt: skip
-_MODULES = (*_BYTES, *_PICTURES)  # files are told apart in this order, formats with a weak mark last
-CODECS: dict[str, Codec] = {module.ROW.name: module.ROW for module in _MODULES}
-ALIASES: dict[str, str] = {alias: row.name for row in CODECS.values() for alias in row.aliases}
+_PICTURES = (jpeg, png, webp, tiff, bmp, gif, jpeg2000, avif, jxl, jxl_jpeg, qoi, hdr, ppm, sgi, ico, im, xbm)
+_VIDEO = (video.MP4, video.MKV, video.WEBM, video.AVI)
+_OTHERS = (wav.ROW, flac.ROW, mp3.VORBIS, mp3.OPUS, nii.ROW, nii.GZ, las.ROW, las.LAZ, ply.ROW, stl.ROW)
+_WEAK = (msp.ROW, pcx.ROW, dib.ROW, mp3.ROW, tga.ROW)
+"""Formats whose mark is weak: files are told apart in the order of the table, so they stand last."""
+# A DICOM file may carry a TIFF header in its preamble, so it is asked first.
+_ROWS = (*(module.ROW for module in _BYTES), dcm.ROW, *(module.ROW for module in _PICTURES), *_VIDEO, *_OTHERS, *_WEAK)
+CODECS: dict[str, Codec] = {row.name: row for row in _ROWS}
+ALIASES: dict[str, str] = {alias: row.name for row in _ROWS for alias in row.aliases}
 REFUSED = {
     "eps": "a program in PostScript: reading it runs an interpreter, and what it draws depends on that",
     "fli": "an animation that nothing here writes and one decoder reads, so that no second one can check it",
     "wmf": "drawing commands that only one operating system turns into pixels",
 }
 """Formats that are never stored, and why [codec.refused]."""
-RESERVED = [
-    "avi",
-    "blosc2",
-    "dcm",
-    "exr",
-    "flac",
-    "las",
-    "laz",
-    "mkv",
-    "mov",
-    "mp3",
-    "mp4",
-    "nii",
-    "nii.gz",
-    "ogg",
-    "opus",
-    "ply",
-    "stl",
-    "wav",
-    "webm",
-]
+RESERVED = ("blosc2", "exr")
 """Names that a later version may define."""
 
 

@@ -1,0 +1,60 @@
+"""Floor 1. ``mp3`` and the Ogg codecs ``ogg`` (Vorbis) and ``opus``: lossy sound, kept as given [codec.mp3]."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .row import Codec, Header
+from .sound import float_header, read, takes
+
+
+def _mp3(data: bytes) -> bool:
+    start = 0
+    if data[:3] == b"ID3" and len(data) > 10:
+        start = 10 + (data[6] << 21 | data[7] << 14 | data[8] << 7 | data[9])
+    frame = data[start : start + 3]
+    return len(frame) == 3 and frame[0] == 0xFF and frame[1] & 0xE6 == 0xE2 and frame[2] >> 4 not in (0, 15)
+
+
+def _ogg(mark: bytes):
+    return lambda data: data[:4] == b"OggS" and mark in data[28:64]
+
+
+def _row(
+    name: str, about: str, form: str, subtypes: tuple[str, ...], sniff: Any, seeks: bool = False, **more: Any
+) -> Codec:
+    def header(data: bytes) -> Header:
+        return float_header(data, form, subtypes)
+
+    return Codec(
+        name,
+        "media",
+        "never",
+        about,
+        takes=takes("float32"),
+        library="soundfile",
+        extra="audio",
+        medium="audio",
+        proves=("shape", "dtype"),
+        sniff=sniff,
+        header=header,
+        pixels=lambda data, head: read(data, form, head, 0, head.shape[0]),
+        part=lambda data, head, start, stop: read(data, form, head, start, stop, seeks=seeks),
+        describe=lambda data: {**header(data).attributes, "lossless": False},
+        whole=lambda data, head: None if head.shape[0] < 1 << 16 or head.shape[0] < 20000 * len(data) else "too long",
+        **more,
+    )
+
+
+ROW = _row(
+    "mp3", "MP3: lossy sound, kept as given", "MP3", ("MPEG_LAYER_III", "MPEG_LAYER_II", "MPEG_LAYER_I"), _mp3,
+    tolerance="S", media_type="audio/mpeg", suffixes=(".mp3",),
+)  # fmt: skip
+VORBIS = _row(
+    "ogg", "Ogg Vorbis: lossy sound, kept as given", "OGG", ("VORBIS",), _ogg(b"\x01vorbis"), True,
+    aliases=("vorbis",), tolerance="S", media_type="audio/ogg", suffixes=(".ogg", ".oga"),
+)  # fmt: skip
+OPUS = _row(
+    "opus", "Ogg Opus: lossy sound at 48 kHz, kept as given", "OGG", ("OPUS",), _ogg(b"OpusHead"),
+    tolerance="S2", media_type="audio/opus", suffixes=(".opus",),
+)  # fmt: skip

@@ -1,0 +1,72 @@
+"""Floor 1. What the audio codecs share: samples are rows, channels columns; whole numbers are left-justified.
+
+A file of b bits a sample is int16 when b <= 16, else int32, its values moved up so that full scale is the dtype's
+[audio.scale]; so 16 bits are as stored, and 24 bits are multiples of 256. 8-bit WAV is uint8 as stored.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..extras import optional
+from .row import Header, Shape, corrupt
+
+
+def takes(*dtypes: str, channels: int = 255) -> Callable[[str, Shape | None], str | None]:
+    """Arrays (samples, channels) of these dtypes."""
+
+    def reason(dtype: str, shape: Shape | None) -> str | None:
+        if dtype not in dtypes:
+            return f"the format holds {' or '.join(dtypes)}"
+        if shape is not None and len(shape) != 2:
+            return f"audio has two axes, samples and channels, not {len(shape)}"
+        if shape is not None and shape[1] is not None and not 1 <= shape[1] <= channels:
+            return f"{shape[1]} channels; 1 to {channels} are possible"
+        return None
+
+    return reason
+
+
+def opened(data: bytes, form: str) -> Any:
+    """The file as libsndfile sees it, which must be of the container ``form``; E_CODEC_DATA otherwise."""
+    soundfile = optional("soundfile", "audio")
+    try:
+        found = soundfile.SoundFile(io.BytesIO(data))
+    except (RuntimeError, TypeError, ValueError) as problem:
+        raise corrupt("media.corrupt", f"libsndfile refuses it: {str(problem).rpartition(': ')[2]}") from problem
+    if found.format != form:
+        raise corrupt("media.corrupt", f"a file of {found.format}, not {form}")
+    return found
+
+
+def read(data: bytes, form: str, header: Header, start: int, stop: int, *, seeks: bool = True) -> np.ndarray:
+    """Samples [start, stop) exactly; fewer, or another number of channels, is E_CODEC_DATA.
+
+    Coders whose state reaches far back do not ``seek``: what comes before is decoded too, in one go, for libsndfile's
+    MP3 decoder gives other values when it is asked piece by piece [media.part].
+    """
+    soundfile = optional("soundfile", "audio")
+    try:
+        with opened(data, form) as file:
+            first = start if seeks else 0
+            file.seek(first)
+            array = file.read(stop - first, dtype=header.dtype, always_2d=True)[start - first :]
+    except (soundfile.LibsndfileError, RuntimeError, ValueError) as problem:
+        raise corrupt("media.corrupt", f"damaged {form} audio: {problem}") from problem
+    if array.shape != (stop - start, header.shape[1]):
+        raise corrupt("media.corrupt", f"the decoder gives {array.shape}, {(stop - start, header.shape[1])} is due")
+    return array
+
+
+def float_header(data: bytes, form: str, subtypes: tuple[str, ...]) -> Header:
+    """Length and channels of a lossy file, as libsndfile counts them after its trimming."""
+    with opened(data, form) as file:
+        if file.subtype not in subtypes:
+            raise corrupt("media.corrupt", f"{form} audio coded as {file.subtype}, not {' or '.join(subtypes)}")
+        if not 0 < file.frames < 1 << 40:
+            raise corrupt("media.corrupt", f"{form} audio of {file.frames} samples")
+        return Header("float32", (file.frames, file.channels), attributes={"rate": file.samplerate})

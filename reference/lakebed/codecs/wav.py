@@ -1,0 +1,118 @@
+"""Floor 1. ``wav``: plain sound, read and written in numpy [codec.wav]."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .row import Codec, Header, Param, Params, corrupt
+from .sound import takes
+
+_FORMS = {(1, 8): "uint8", (1, 16): "int16", (1, 24): "int32", (1, 32): "int32", (3, 32): "float32", (3, 64): "float64"}
+
+
+class _Wave(NamedTuple):
+    kind: int
+    channels: int
+    rate: int
+    bits: int
+    start: int
+    size: int
+
+
+def _parsed(data: bytes) -> _Wave:
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        raise corrupt("media.corrupt", "no WAV file: RIFF and WAVE do not come first")
+    place, form = 12, None
+    while place + 8 <= len(data):
+        kind, size = struct.unpack_from("<4sI", data, place)
+        place += 8
+        if kind == b"fmt " and size >= 16 and place + size <= len(data):
+            tag, channels, rate, _, block, bits = struct.unpack_from("<HHIIHH", data, place)
+            if tag == 0xFFFE and size >= 40:
+                (tag,) = struct.unpack_from("<H", data, place + 24)
+            if not channels or block != channels * ((bits + 7) // 8):
+                raise corrupt("media.corrupt", f"a WAV format of {channels} channels, {bits} bits, blocks of {block}")
+            form = (tag, channels, rate, bits)
+        elif kind == b"data":
+            if form is None:
+                raise corrupt("media.corrupt", "WAV samples before their format")
+            return _Wave(*form, place, size)
+        place += size + (size & 1)
+    raise corrupt("media.corrupt", "a WAV file without samples")
+
+
+def header(data: bytes) -> Header:
+    wave = _parsed(data)
+    dtype = _FORMS.get((wave.kind, wave.bits))
+    block = wave.channels * ((wave.bits + 7) // 8)
+    refuse = None
+    if dtype is None:
+        refuse = f"WAV of form {wave.kind} with {wave.bits} bits is not decoded here"
+    elif wave.size % block:
+        refuse = f"WAV of {wave.size} bytes in blocks of {block} does not end with a whole sample"
+    return Header(dtype or "int16", (wave.size // block, wave.channels), refuse=refuse, attributes={"rate": wave.rate})
+
+
+def part(data: bytes, head: Header, start: int, stop: int) -> np.ndarray:
+    wave = _parsed(data)
+    width = wave.bits // 8
+    block = width * wave.channels
+    begin, end = wave.start + start * block, wave.start + stop * block
+    if end > len(data) or end > wave.start + wave.size:
+        raise corrupt("media.corrupt", f"the samples need {end} bytes, there are {len(data)}")
+    raw = np.frombuffer(data, np.uint8, end - begin, begin)
+    if wave.bits == 24:
+        wide = np.zeros((len(raw) // 3, 4), np.uint8)
+        wide[:, 1:] = raw.reshape(-1, 3)
+        raw = wide.reshape(-1)
+    return raw.view(f"<{np.dtype(head.dtype).str[1:]}").reshape(stop - start, wave.channels)
+
+
+def whole(data: bytes, head: Header) -> str | None:
+    wave = _parsed(data)
+    there = len(data) - wave.start
+    return f"the samples need {wave.size} bytes, there are {there}" if there < wave.size else None
+
+
+def describe(data: bytes) -> dict[str, Any]:
+    wave = _parsed(data)
+    return {"rate": wave.rate, "bits": wave.bits, "lossless": True}
+
+
+def write(array: np.ndarray, params: Params) -> bytes:
+    kind = 3 if array.dtype.kind == "f" else 1
+    block = array.shape[1] * array.itemsize
+    form = struct.pack(
+        "<HHIIHH", kind, array.shape[1], params["rate"], params["rate"] * block, block, 8 * array.itemsize
+    )
+    body = array.astype(array.dtype.newbyteorder("<")).tobytes()
+    pad = b"\0" * (len(body) & 1)
+    rest = b"fmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", len(body)) + body + pad
+    return b"RIFF" + struct.pack("<I", 4 + len(rest)) + b"WAVE" + rest
+
+
+ROW = Codec(
+    "wav",
+    "media",
+    "always",
+    "WAV: plain sound",
+    aliases=("wave",),
+    params=(Param("rate", (int,), 44100, 1, 16_000_000, about="samples a second"),),
+    takes=takes("uint8", "int16", "int32", "float32", "float64", channels=65535),
+    conditions="uint8, int16, int32, float32 and float64, below 4 GiB",
+    medium="audio",
+    proves=("shape", "dtype"),
+    limits={"bytes": (1 << 32) - 1},
+    media_type="audio/wav",
+    suffixes=(".wav",),
+    sniff=lambda data: data[:4] == b"RIFF" and data[8:12] == b"WAVE",
+    header=header,
+    write=write,
+    pixels=lambda data, head: part(data, head, 0, head.shape[0]),
+    part=part,
+    describe=describe,
+    whole=whole,
+)
