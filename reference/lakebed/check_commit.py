@@ -104,7 +104,7 @@ def _taken_apart(
             return None
 
     good = dict(sound)
-    broken = set()
+    broken: set[str] = set()
     for name in dict.fromkeys([*sound, *members]):
         if name == "tensors" or (name == "parent" and broken & {"branch", "number"}):
             continue  # a commit in the wrong place has another parent than its key asks for

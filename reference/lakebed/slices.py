@@ -21,7 +21,7 @@ class ChunkRef(NamedTuple):
 
     name: str
     payload: int
-    index: int
+    index: int  # type: ignore[assignment]  # the spec's word; tuples have a method of that name
 
 
 @dataclass(frozen=True, slots=True)

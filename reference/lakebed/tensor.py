@@ -169,6 +169,11 @@ class Tensor:
             return self._rows(np.arange(start, stop, step), use)
         return self._rows(self._numbers(index), use)
 
+    def samples(self, rows: Sequence[int] | np.ndarray, *, threads: int | None = None) -> list[Any]:
+        """These samples one by one, each as ``t[row]`` gives it, fetched together. Errors as for indexing."""
+        use = spread(default_threads() if threads is None else threads)
+        return self._each(self._numbers(rows), use)
+
     def _one(self, number: int) -> Any:
         starts = self._starts
         if number < 0:

@@ -100,7 +100,7 @@ class WorkingCopy:
             self.drafts[new].name = new
         for kept in (self.states, self._origin):
             if name in kept:
-                kept[new] = kept.pop(name)  # type: ignore[index, assignment]
+                kept[new] = kept.pop(name)  # type: ignore[assignment]
         self._touch()
 
     def set_attributes(self, tensor: str | None, members: Mapping[str, Any]) -> None:
@@ -135,11 +135,12 @@ class WorkingCopy:
         drafts = self.all_drafts()
         if not row.keys() <= drafts.keys():
             self._check_known(row)
-        plain: list[tuple[TensorDraft, int]] = []
+        plain: list[tuple[TensorDraft, Any]] = []
         others: list[tuple[TensorDraft, Any]] = []
         for name, draft in drafts.items():
             value = row.get(name)
-            (plain if draft.takes_plain(value) else others).append((draft, value))
+            pairs: list[tuple[TensorDraft, Any]] = plain if draft.takes_plain(value) else others
+            pairs.append((draft, value))
         held: list[tuple[TensorDraft, Any]] = []
         try:  # not a `with`: this is the path of a million plain numbers
             if others:

@@ -51,7 +51,7 @@ class Tail(NamedTuple):
 
     payload: int
     index_size: int
-    index: ChunkIndex
+    index: ChunkIndex  # type: ignore[assignment]  # tuples have a method of that name
 
 
 # --- trailer -------------------------------------------------------------------------------------------------------

@@ -101,7 +101,7 @@ def _commit(raw: dict[str, Any], key: str) -> Commit:
 def _requires(raw: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     lists = []
     for name in ("read", "write"):
-        value = raw.get(name)
+        value: Any = raw.get(name)
         good = type(value) is list and all(type(x) is str and _FEATURE.fullmatch(x) for x in value)
         if not good or len(set(value)) != len(value) or set(raw) != {"read", "write"}:
             raise error("E_COMMIT_FIELD", "commit.requires", "requires is not {read: [names], write: [names]}")

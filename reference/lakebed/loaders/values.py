@@ -14,7 +14,6 @@ import numpy as np
 from ..errors import FormatError, LakebedError, UnsupportedError
 from ..ragged import Ragged
 from ..tensor import Tensor
-from ..threads import spread
 
 Column = np.ndarray | list[Any]
 BAD_ROW = (FormatError, UnsupportedError)  # of the row itself; what a store does wrong concerns every row
@@ -24,7 +23,7 @@ def values(tensor: Tensor, rows: np.ndarray, threads: int = 1, *, strict: bool =
     """These rows in this order. Errors: StoreError; ``strict``: that of the first bad row, which it names."""
     try:
         if None in tensor.shape and not tensor.sequence:
-            return tensor._each(rows, spread(threads))  # without the copy into one block that a Ragged would be
+            return tensor.samples(rows, threads=threads)  # without the copy into one block that a Ragged would be
         found = tensor.read(rows, threads=threads)
     except BAD_ROW:
         return [_one(tensor, row, strict) for row in rows.tolist()]
