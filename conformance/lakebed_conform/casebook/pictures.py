@@ -120,7 +120,7 @@ def tiff(
 
 # JPEG: every block of 8 x 8 is of one colour, so that only the DC coefficients count.
 
-_DC = bytes([0, 0, 0, 0, 0, 0, 0, 0, 0, 12, 0, 0, 0, 0, 0, 0]), bytes(range(12))
+_DC = bytes([0, 0, 0, 12] + [0] * 12), bytes(range(12))
 _AC = bytes([1] + [0] * 15), b"\0"
 
 

@@ -42,10 +42,13 @@ LABELS = frozenset(ROWS) - {"image", "image.rgb", "image.gray", "embedding"}
 FIELD = "E_TENSOR_FIELD"
 
 
-def fits(tensor: Tensor) -> None:
-    """dtype, shape, sequence and attributes against the row of a known htype [htype.fits, htype.attributes]."""
+def fits(tensor: Tensor) -> bool:
+    """dtype, shape, sequence and attributes against the row of a known htype [htype.fits, htype.attributes].
+
+    True when they fit: the values of a tensor that does not are not judged.
+    """
     if tensor.htype not in ROWS:
-        return
+        return True
     dtypes, shapes, sequence = ROWS[tensor.htype]
     said = f"{tensor.name}: htype {tensor.htype}"
     need(tensor.dtype in dtypes or tensor.dtype not in ITEMSIZE, FIELD, "htype.fits", f"{said}, dtype {tensor.dtype}")
@@ -55,6 +58,7 @@ def fits(tensor: Tensor) -> None:
     need(good, FIELD, "htype.sequence", f"{said}, sequence {tensor.sequence}")
     if tensor.htype in _ATTRIBUTES:
         _ATTRIBUTES[tensor.htype](tensor, tensor.attributes)
+    return True
 
 
 def _shape_fits(shape: tuple[int | None, ...], row: tuple[int | None, ...]) -> bool:

@@ -31,8 +31,9 @@ def array_bytes(codec: str, data: bytes, shape: tuple[int, ...], dtype: str) -> 
     if picture.channels > 1 and picture.dtypes == ("uint16",):
         raise Broken("E_EXTRA_MISSING", "picture.rgb16", "16-bit colour")
     pixels = _decoded(codec, data, picture)
-    if pixels.dtype == bool and dtype == "uint8":
-        pixels = pixels.astype(np.uint8) * 255
+    if pixels.dtype == bool:  # Pillow's true is the byte 255
+        pixels = pixels.view(np.uint8) != 0
+        pixels = pixels.astype(np.uint8) * 255 if dtype == "uint8" else pixels
     if pixels.dtype.name != dtype or pixels.size != int(np.prod(shape)):
         raise Broken("E_MEDIA_SHAPE", "media.header", f"decodes to {pixels.shape} {pixels.dtype}, recorded {shape}")
     return np.ascontiguousarray(pixels).astype(pixels.dtype.newbyteorder("<")).tobytes()

@@ -207,13 +207,13 @@ class _Walk:
                 for name in tensor.unused:
                     self.note(chunk_key(name), "tensor.chunks.used", f"{tensor.name}: no slice uses it")
                 key = f"commits/{branch}/{number:010d}.json"
-                self.guard(key, fits, tensor)
+                fit = self.guard(key, fits, tensor)
                 rows = self.guard(key, state.rows, tensor) or ()
                 for row in rows:
                     if row.chunk is not None and chunk_key(row.chunk[0]) not in self.broken:
-                        self.guard(chunk_key(row.chunk[0]), self._slice, state, tensor, row)
+                        self.guard(chunk_key(row.chunk[0]), self._slice, state, tensor, row, fit)
 
-    def _slice(self, state: State, tensor: c.Tensor, row: c.Row) -> None:
+    def _slice(self, state: State, tensor: c.Tensor, row: c.Row, fit: bool | None) -> None:
         chunk = state.chunk(row.chunk)
         key = chunk_key(row.chunk[0])
         if key not in self.judged:
@@ -227,7 +227,7 @@ class _Walk:
                 self._unit(chunk, unit, key)
         against_tensor(chunk, tensor, row)
         fidelity_kept(chunk, tensor)
-        if has_rules(tensor.htype):
+        if fit and has_rules(tensor.htype):
             values_kept(tensor, read_tensor(tensor, (row,), state.chunk))
 
     def _unit(self, chunk: Chunk, unit: int, key: str) -> None:
