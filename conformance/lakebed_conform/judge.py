@@ -9,8 +9,8 @@ from typing import Any
 
 from lakebed_conform.cases import Ask, Case
 from lakebed_conform.checker import Broken, Item, Samples, check_tree, folder_tree, open_state
+from lakebed_conform.checker.pixels import array_bytes
 from lakebed_conform.layout import layout_problem
-from lakebed_conform.pictures import pixels
 from lakebed_conform.protocol import wrong
 from lakebed_conform.tolerance import Slack, array_of, bounded, decoder_class, exact
 
@@ -279,13 +279,13 @@ def tensor_values(case: Case, want: dict[str, Any], samples: Samples) -> Verdict
     items = [i for v in samples.values if v is not None for i in (v if isinstance(v, list) else [v])]
     try:
         data = b"".join(i.data if i.data is not None else _decoded(i, samples.dtype) for i in items)
-    except ValueError as e:
-        return Verdict(False, str(e))
+    except Broken as e:
+        return Verdict(False, f"a picture cannot be decoded: {e.finding('')}")
     return values(case, want, data, flat_shapes(want))
 
 
 def _decoded(item: Item, dtype: str) -> bytes:
-    return pixels(item.pipeline[0]["name"], item.file or b"", item.shape, dtype)
+    return array_bytes(item.pipeline[0]["name"], item.file or b"", item.shape, dtype)
 
 
 def _shapes(value: Item | None | list[Item]) -> Any:
@@ -295,10 +295,28 @@ def _shapes(value: Item | None | list[Item]) -> Any:
 
 
 def _migrate(case: Case, want: dict[str, Any], reply: dict[str, Any], out: Path) -> Verdict:
-    return _write(case, want, reply, out)
+    """The new place, as a writer's; chunks are those of the old one; the old place is untouched [version.chunk]."""
+    verdict = _recover(case, want, reply, out)
+    before, after = folder_tree(case.dataset), folder_tree(out)
+    strange = [k for k in after if k.startswith("chunks/") and k not in before]
+    if verdict.ok and strange:
+        return Verdict(False, f"{strange[0]} was rewritten; chunks travel as they are")
+    return verdict
+
+
+def _recover(case: Case, want: dict[str, Any], reply: dict[str, Any], out: Path) -> Verdict:
+    was, now = folder_tree(case.dataset), folder_tree(out.parent / "from")
+    if list(was) != list(now) or any(was[k] != now[k] for k in was):
+        return Verdict(False, "it changed the place that it reads")
+    if problem := _tree_problem(out):
+        return Verdict(False, f"the new dataset is invalid: {problem}")
+    try:
+        return _written(case, want, out)
+    except Broken as e:
+        return Verdict(False, f"the new dataset cannot be read: {e.finding('')}")
 
 
 _JUDGES = {
     "read": _read, "read_file": _read_file, "inspect": _inspect, "check": _check, "write": _write,
-    "migrate": _migrate, "recover": _migrate,
+    "migrate": _migrate, "recover": _recover,
 }  # fmt: skip

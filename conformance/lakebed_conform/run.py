@@ -92,7 +92,8 @@ def not_applicable(hello: dict[str, Any], format: str, case: Case, role: str) ->
         return f"format {format} is not declared"
     if role not in hello["roles"]:
         return f"role {role} is not declared"
-    absent = [f for f in case.features if f not in hello["features"]]
+    declared = {*hello["features"]} | ({"decoder.class_a"} if "decoder.class_b" not in hello["features"] else set())
+    absent = [f for f in case.features if f not in declared]
     return f"feature {', '.join(absent)} is not declared" if absent else None
 
 
@@ -135,6 +136,9 @@ def request_of(case: Case, ask: Ask, out: Path) -> dict[str, Any]:
         if case.dataset.is_dir():  # the script opens a dataset that is there; the case's own stays untouched
             shutil.copytree(case.dataset, out)
         return request | {"root": str(out), "script": str((case.folder / ask.with_["script"]).resolve())}
+    if ask.op in ("migrate", "recover"):  # a copy, so that it can be seen whether it was changed
+        shutil.copytree(case.dataset, out.parent / "from")
+        return request | {"root": str(out.parent / "from"), "out": str(out)}
     request["root"] = str(case.dataset.resolve())
     return request if ask.op == "check" else request | {"out": str(out)}
 

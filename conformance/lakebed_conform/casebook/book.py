@@ -182,6 +182,16 @@ class Book:
         self._script(steps)
         self.ask("write", None, error=code, also=also, script="script.json")
 
+    def moves(
+        self, op: str, start: Dataset, want: dict[str, Any] | None, *, error: str | None = None, faulty: bool = False,
+        **with_: str,
+    ) -> None:  # fmt: skip
+        """``migrate`` or ``recover`` of ``start`` (with its faults when ``faulty``): what must stand at the new place
+        (as in :meth:`writes`), or the code of the refusal. The old place must stay as it is."""
+        self.kind = "migrate"
+        self._tree(start.tree(faulty))
+        self.ask(op, None if want is None else self._said(want, "want"), error=error, **with_)
+
     def ask(
         self,
         op: str,
