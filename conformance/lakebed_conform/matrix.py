@@ -59,14 +59,15 @@ def _read(writer: PortSpec, reader: PortSpec, written: list, format: str) -> Cel
                 of += 1
                 out = Path(scratch) / "out"
                 out.unlink(missing_ok=True)
-                problem = _one(port, case, root, tensor, want, out)
+                at = {k: str(ask.want[k]) for k in ("branch", "number") if k in ask.want}
+                problem = _one(port, case, root, tensor, want, out, at)
                 good += problem is None
                 wrong += [f"{case.id} {tensor}: {problem}"] if problem else []
     return Cell(writer.name, reader.name, good, of, tuple(wrong))
 
 
-def _one(port: Port, case: Case, root: Path, tensor: str, want: dict[str, Any], out: Path) -> str | None:
-    request = {"op": "read", "root": str(root), "tensor": tensor, "out": str(out)}
+def _one(port: Port, case: Case, root: Path, tensor: str, want: dict[str, Any], out: Path, at: dict) -> str | None:
+    request = {"op": "read", "root": str(root), "tensor": tensor, "out": str(out), **at}
     exchange = port.ask(request, case.seconds)
     if exchange.reply is None:
         return f"{exchange.status}: {exchange.detail}"
