@@ -1,16 +1,16 @@
-// Fills one chunk with samples [write.unit] and makes its bytes; raw and lz4 only.
+// Fills one chunk with samples [write.unit] and makes its bytes.
 import {fail} from "./errors.js";
-import {concat, crc32, sha256, view} from "./bytes.js";
+import {concat, crc32, hex, sha256, view} from "./bytes.js";
 import {column, pack} from "./columns.js";
 import {copyBox} from "./dataset.js";
 import {END, HEAD, MIB} from "./chunk.js";
-import {lz4Encode} from "./codecs.js";
+import {codecMap, encodeUnit} from "./encode.js";
 import {DTYPES} from "./dtypes.js";
 
 export class Builder {
   constructor(tensor, row) {
     const {unit = {}, codecs = [[]], tile = null, chunk = {}} = tensor.write;
-    Object.assign(this, {tensor, row, tile, pipeline: codecs[0], units: [], samples: [], shapes: [], bytes: 0, limit: chunk.bytes ?? 268435456});
+    Object.assign(this, {tensor, row, tile, pipelines: codecs.map((p) => p.map(codecMap)), units: [], samples: [], shapes: [], bytes: 0, limit: chunk.bytes ?? 268435456});
     const size = tensor.shape.reduce((n, d) => n * (d ?? NaN), DTYPES[tensor.dtype].size), goal = unit.bytes ?? 65536;
     this.most = unit.items ?? (Number.isNaN(size) ? 65536 : Math.max(1, Math.floor(goal / (size || 1))));
     this.goal = unit.items || !Number.isNaN(size) ? Infinity : goal;
@@ -52,15 +52,14 @@ export class Builder {
     }
   }
   #unit(decoded, items) {
-    const small = this.pipeline.length && decoded.length ? lz4Encode(decoded) : null;
-    if (decoded.length > 0x7e000000 && this.pipeline.length) fail("E_SAMPLE_LIMIT", "write.item", `${decoded.length} bytes`);
-    const use = small && small.length < decoded.length;
-    this.units.push({stored: use ? small : decoded, items, pipeline: use ? this.pipeline : []});
+    if (decoded.length > 0x7e000000 && this.pipelines[0].length) fail("E_SAMPLE_LIMIT", "write.item", `${decoded.length} bytes`);
+    this.units.push({decoded, items});
   }
   // {name, payload, index, bytes} of the finished chunk.
   async finish() {
     this.#close();
-    const {tensor, units, samples, shapes} = this, index = new Map();
+    const {tensor, samples, shapes} = this, index = new Map(), units = [];
+    for (const {decoded, items} of this.units) units.push({items, ...(await encodeUnit(this.pipelines, decoded))});
     if (tensor.name !== "") index.set("tensor", tensor.name);
     if (this.row) index.set("row", this.row);
     index.set("dtype", tensor.dtype);
@@ -72,8 +71,7 @@ export class Builder {
     if (this.tile) index.set("tile", this.tile);
     else if (!counts.slice(0, -1).every((n) => n === k) || counts.at(-1) > k) index.set("unit", column(counts, true));
     else if (k !== 1) index.set("unit", k);
-    const texts = units.map((u) => JSON.stringify(u.pipeline)), names = [...new Set(texts)];
-    const used = names.map((n) => JSON.parse(n).map((c) => new Map([["name", c.name], ...Object.entries(c).filter(([key]) => key !== "name")])));
+    const texts = units.map((u) => hex(pack(u.pipeline))), names = [...new Set(texts)], used = names.map((n) => units[texts.indexOf(n)].pipeline);
     if (used.length > 1 || used[0]?.length) index.set("codecs", used);
     if (used.length > 1) index.set("codec", column(texts.map((t) => names.indexOf(t))));
     if (units.some((u) => u.pipeline.length)) index.set("stored", column(units.map((u) => u.stored.length)));

@@ -81,7 +81,7 @@ export async function check(store) {
     if (!dtypeOf(t.dtype)) return fault("E_DTYPE_UNSUPPORTED", "dtype.table", `tensor ${t.name} has dtype ${t.dtype}`, key);
     // Pipelines are judged by all [codec.pipeline]; other advice binds writers only.
     const told = (e) => report(new LakebedError(e.code, e.clause, `tensor ${t.name}: ${e.detail}`, key), e.clause !== "write.codecs");
-    fits(t, key, report);
+    fits(t, key, (e) => ((t.misfit = true), report(e)));
     advice(t.write, t.shape.length, key, told);
     const tables = [[t.own, key]];
     for (const ref of t.refs) {
@@ -193,7 +193,7 @@ export async function check(store) {
         if (lossy && isMedia(index.pipelines[p]) && isLossy(index.pipelines[p][0].get("name"), stored())) {
           fault("E_FIDELITY_BROKEN", "htype.lossless.stored", `tensor ${t.name}: a lossy file in ${t.htype}`, index.object, where);
         }
-        if (!good[u] || isMedia(index.pipelines[p])) continue;
+        if (!good[u] || t.misfit || isMedia(index.pipelines[p])) continue;
         if (seen.unit !== u) (seen.unit = u), (seen.bytes = decodeUnit(index, u, stored()));
         const tell = (code, clause, detail) => fault(code, clause, `tensor ${t.name}, item ${i}: ${detail}`, index.object, where);
         if (tiles) judgeItem(t, new Item(index.dtype, index.unitShape(u), seen.bytes), tell, true);

@@ -1,4 +1,4 @@
-// Pipelines and array codecs of chapter 7, each decoder with a hard limit; lz4 also encodes.
+// Pipelines and the decoders of array codecs of chapter 7, each with a hard limit.
 import {fail} from "./errors.js";
 import {allocate, view} from "./bytes.js";
 import {Tagged} from "./columns.js";
@@ -72,7 +72,7 @@ export function judgePipelines(pipelines, dtype, object, input = false) {
   }
 }
 
-const lsb = (bytes, at, n) => {
+export const lsb = (bytes, at, n) => {
   let v = 0;
   for (let j = n - 1; j >= 0; j--) v = v * 256 + bytes[at + j];
   return v;
@@ -106,37 +106,6 @@ function lz4(bytes, out, bad) {
     for (let j = 0; j < match; j++, n++) out[n] = out[n - back];
     end = n;
   }
-}
-
-// One LZ4 block: greedy, with the ends that the block format asks for (5 last literals, 12 bytes after the last match's start).
-export function lz4Encode(bytes) {
-  const out = [], table = new Int32Array(1 << 14).fill(-1), end = bytes.length;
-  let anchor = 0;
-  const extra = (v) => {
-    for (v -= 15; v >= 0; v -= 255) out.push(Math.min(v, 255));
-  };
-  const sequence = (to, match, back) => {
-    const literals = to - anchor;
-    out.push((Math.min(literals, 15) << 4) | (match ? Math.min(match - 4, 15) : 0));
-    extra(literals);
-    for (let j = anchor; j < to; j++) out.push(bytes[j]);
-    if (!match) return;
-    out.push(back & 255, back >> 8);
-    extra(match - 4);
-    anchor = to + match;
-  };
-  for (let i = 0; i + 12 < end; i++) {
-    const word = bytes[i] | (bytes[i + 1] << 8) | (bytes[i + 2] << 16) | (bytes[i + 3] << 24), slot = Math.imul(word, 2654435761) >>> 18;
-    const at = table[slot];
-    table[slot] = i;
-    if (at < 0 || i - at > 65535 || lsb(bytes, at, 4) !== word >>> 0) continue;
-    let n = 4;
-    while (i + n < end - 5 && bytes[at + n] === bytes[i + n]) n++;
-    sequence(i, n, i - at);
-    i = anchor - 1;
-  }
-  sequence(end, 0, 0);
-  return Uint8Array.from(out);
 }
 
 const DECODE = {

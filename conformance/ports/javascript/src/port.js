@@ -6,6 +6,7 @@ import {LakebedError, fail} from "./errors.js";
 import {FolderStore} from "./folder.js";
 import {open} from "./dataset.js";
 import {check} from "./check.js";
+import {encodes} from "./encode.js";
 import {Writer} from "./write.js";
 import {stringify} from "./json.js";
 
@@ -72,7 +73,7 @@ async function write(q) {
       try {
         w.createTensor(name, s);
       } catch (e) {
-        if (e.code === "E_CODEC_UNSUPPORTED") throw new Skip(`codec.${names.find((n) => n !== "lz4") ?? "pipeline"} is not written by this port`);
+        if (e.code === "E_CODEC_UNSUPPORTED") throw new Skip(`codec.${names.find((n) => !encodes(n))} is not written by this port`);
         throw e;
       }
     },

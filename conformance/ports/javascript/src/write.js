@@ -3,8 +3,9 @@
 import {fail} from "./errors.js";
 import {hex, sha256, utf8} from "./bytes.js";
 import {TENSOR, advice, chunkKey, commit as judgeCommit, commitKey, hintKey, instant, isName, isTensorName, manifest as judgeManifest, manifestKey, name as goodName, seal, tagKey} from "./document.js";
-import {parse, stringify} from "./json.js";
+import {number, parse, stringify} from "./json.js";
 import {CODECS, judgePipelines} from "./codecs.js";
+import {codecMap, encodes} from "./encode.js";
 import {Item, head, newest, readCommit} from "./dataset.js";
 import {convert, dtypeOf} from "./dtypes.js";
 import {fits, isExact, isKnown, judgeItem} from "./htypes.js";
@@ -13,7 +14,6 @@ import {Builder} from "./build.js";
 const DOCUMENT = 67108864;
 // What a caller gives becomes what a document would hold: no prototypes, 0.5 a Real.
 const given = (v) => parse(utf8(stringify(v)));
-const members = (v) => new Map(Object.entries(v));
 const strip = (doc, ...keys) => Object.fromEntries(Object.entries(doc).filter(([k]) => !keys.includes(k)));
 
 // Neighbours that continue each other become one [slice.merge].
@@ -111,18 +111,22 @@ export class Writer {
     if (!isKnown(htype)) fail("E_ARGUMENT", "htype.unknown", `htype ${htype}`);
     fits(t, null, argument);
     advice(t.write, shape.length, null, argument);
-    const codecs = t.write.codecs ?? [[]], maps = codecs.map((p) => p.map(members)), names = codecs.flat().map((c) => c.name);
+    const codecs = t.write.codecs ?? [[]], maps = codecs.map((p) => p.map(codecMap)), names = codecs.flat().map((c) => c.name);
     if (isExact(htype) && (t.fidelity !== "exact" || names.some((n) => n === "jpeg" || n === "quantize" || n === "webp"))) {
       fail("E_FIDELITY_LABEL", "htype.lossless", `${htype} takes no lossy codec and no fidelity but exact`);
     }
-    if (names.includes("quantize") && (t.fidelity === "exact" || t.fidelity.psnr_db)) fail("E_FIDELITY", "fidelity.declared", "quantize needs a declared bound");
     judgePipelines(maps, dtype, null, true);
-    const bound = Object.keys(t.fidelity)[0];
-    if (typeof t.fidelity === "object" && (bound === "psnr_db" ? !["uint8", "uint16"].includes(dtype) : dtype === "bool")) fail("E_ARGUMENT", `fidelity.${bound}`, `${bound} for ${dtype}`);
-    const unknown = names.find((n) => !Object.hasOwn(CODECS, n));
-    if (unknown) fail("E_ARGUMENT", "codec.registry", `codec ${unknown} is not known`);
-    const absent = names.find((n) => n !== "lz4");
-    if (absent || codecs.some((p) => p.length > 1)) fail("E_CODEC_UNSUPPORTED", "codec.encode", `this port writes raw and lz4, not ${absent ?? "pipelines"}`);
+    const [bound] = typeof t.fidelity === "object" ? Object.keys(t.fidelity) : [], argumentOf = (clause, detail) => fail("E_ARGUMENT", clause, detail);
+    if (bound && (bound === "psnr_db" ? !["uint8", "uint16"].includes(dtype) : dtype === "bool")) argumentOf(`fidelity.${bound}`, `${bound} for ${dtype}`);
+    const unknown = codecs.flat().find((c) => !Object.hasOwn(CODECS, c.name) || Object.keys(c).some((k) => k !== "name" && !(k in CODECS[c.name].params)));
+    if (unknown) argumentOf("codec.registry", `codec ${stringify(unknown)} is not known`);
+    if (names.includes("narrow") && !["int", "big"].includes(dtypeOf(dtype).kind)) argumentOf("codec.takes", `narrow of ${dtype}`);
+    for (const c of codecs.flat().filter((q) => q.name === "quantize")) {
+      const held = t.fidelity === "lossy" || (["max_abs_error", "max_rel_error"].includes(bound) && bound in c && number(c[bound]) <= number(t.fidelity[bound]));
+      if (!held) fail("E_FIDELITY", "fidelity.declared", "quantize needs a declared bound that its own keeps");
+    }
+    const absent = names.find((n) => !encodes(n));
+    if (absent) fail("E_CODEC_UNSUPPORTED", "codec.encode", `this port does not write ${absent}`);
     this.tensors.set(name, {...t, slices: this.length ? [{chunk: null, first: 0, count: this.length}] : []});
     this.appends = false;
   }

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import {deflateSync} from "node:zlib";
 import {crc32} from "../src/bytes.js";
 import {Column, Ext, Tagged, column, pack, unpack} from "../src/columns.js";
-import {decode, judgePipelines, lz4Encode} from "../src/codecs.js";
+import {decode, judgePipelines} from "../src/codecs.js";
+import {codecMap, encodeUnit, lz4Encode} from "../src/encode.js";
 import {half, numbers} from "../src/dtypes.js";
 import {parse, plain, stringify} from "../src/json.js";
 import {instant, outer, seal} from "../src/document.js";
@@ -184,4 +185,22 @@ test("pipelines: chains and parameters [codec.chain] [codec.params]", () => {
   refuses("E_CODEC_UNSUPPORTED", () => undo({name: "zstd"}, new Uint8Array(4), 4));
   refuses("E_CODEC_UNSUPPORTED", () => undo({name: "toString"}, new Uint8Array(4), 4));
   refuses("E_CODEC_UNSUPPORTED", () => undo({name: "lz4", dictionary: 1}, new Uint8Array(4), 4));
+});
+
+test("encoders come back through the decoders, bounds kept, raw where nothing is gained", async () => {
+  const ramp = new Uint8Array(Int32Array.from({length: 300}, (_, i) => 3 * i - 400).buffer);
+  for (const p of [[{name: "shuffle", size: 4}, {name: "lz4"}], [{name: "bitshuffle", size: 3}, {name: "deflate"}], [{name: "delta", size: 4, stride: 2}, {name: "lz4"}],
+    [{name: "narrow", size: 4, width: 2, signed: true}], [{name: "delta", size: 4}, {name: "shuffle", size: 3}, {name: "lz4", level: 3}]]) {
+    const {stored, pipeline} = await encodeUnit([p.map(codecMap)], ramp);
+    assert.ok(stored.length < ramp.length, JSON.stringify(p));
+    assert.deepEqual(decode(pipeline, stored, ramp.length, {}), ramp);
+  }
+  assert.deepEqual((await encodeUnit([[codecMap({name: "narrow", size: 4, width: 1, signed: true})]], ramp)).pipeline, []);
+  const floats = Float32Array.from({length: 400}, (_, i) => (i % 50 === 7 ? NaN : Math.sin(i) * 10 ** (i % 5)));
+  for (const [key, bound] of [["max_abs_error", 0.37], ["max_rel_error", 0.01]]) {
+    const {stored, pipeline} = await encodeUnit([[codecMap({name: "quantize", dtype: "float32", [key]: parse(new TextEncoder().encode(String(bound)))}), codecMap({name: "lz4"})]], new Uint8Array(floats.buffer));
+    assert.equal(pipeline.length, 2);
+    const back = new Float32Array(decode(pipeline, stored, floats.length * 4, {}).slice().buffer);
+    back.forEach((y, i) => assert.ok(Number.isNaN(floats[i]) ? Number.isNaN(y) : Math.abs(y - floats[i]) <= bound * (key === "max_rel_error" ? Math.abs(floats[i]) : 1), `${key} ${i}`));
+  }
 });
