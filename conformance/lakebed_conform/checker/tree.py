@@ -9,6 +9,7 @@ from typing import Any
 
 from lakebed_conform.checker import commit as c
 from lakebed_conform.checker.chunk import Chunk, against_tensor, decoded_unit, open_chunk, strict
+from lakebed_conform.checker.codecs import ITEMSIZE
 from lakebed_conform.checker.document import parse
 from lakebed_conform.checker.fidelity import fidelity_kept
 from lakebed_conform.checker.finding import Broken, Finding, need
@@ -52,6 +53,7 @@ class State:
     def read(self, name: str, which: Sequence[int] | None = None) -> Samples:
         """All samples of a tensor, or those in ``which``. Raises Broken."""
         tensor = self.commit.tensors[name]
+        need(tensor.dtype in ITEMSIZE, "E_DTYPE_UNSUPPORTED", "dtype.unknown", f"dtype {tensor.dtype}")
         return read_tensor(tensor, self.rows(tensor), self.chunk, which)
 
     def rows(self, tensor: c.Tensor) -> tuple[c.Row, ...]:
