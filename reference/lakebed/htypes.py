@@ -202,6 +202,10 @@ _ROWS = (
     ),
     HType("tag", "a list of strings", sequence=True, check=check_text, convert=text_bytes, present=as_text, **_TEXT),
 )
+# [htype.bbox_3d] [htype.intrinsics] [htype.instance_label] [htype.keypoints_coco] [htype.video] [htype.audio]
+# [htype.dicom] [htype.nifti] [htype.point_cloud] [htype.mesh]; names: [htype.keypoints_coco.names]. Axes:
+# [htype.bbox_3d.axes] [htype.intrinsics.axes] [htype.audio.axes] [htype.video.axes] [htype.dicom.axes]
+# [htype.nifti.axes] [htype.point_cloud.axes] [htype.mesh.axes]; finite numbers: [htype.intrinsics.finite].
 _AXIS = (None,)
 _SPATIAL = (
     HType(

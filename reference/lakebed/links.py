@@ -7,9 +7,9 @@ reader's own policy knows, and is absent where the file is public.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 
@@ -21,6 +21,7 @@ _SECRETS = (
     "awsaccesskeyid",
 )  # fmt: skip
 LONGEST = 2048
+_ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>[^/?#]*)[^?#]*(\?(?P<query>[^#]*))?")
 
 
 class Link(NamedTuple):
@@ -31,20 +32,20 @@ class Link(NamedTuple):
 
 
 def fault(link: Link) -> tuple[str, str] | None:
-    """(rule, reason) why a link must not be stored: no remote address, a secret in it; None when it may."""
+    """(rule, reason) why a link must not be stored: no remote address, a secret in it; None when it may.
+
+    [htype.link.url], [htype.link.secret], [htype.link.credentials]
+    """
     url, name = link
     if not isinstance(url, str) or not 0 < len(url) <= LONGEST or not url.isprintable() or " " in url:
         return "url", f"an address of 1 to {LONGEST} printable characters is needed"
-    try:
-        parts = urlsplit(url)
-        host, query = parts.hostname, parse_qsl(parts.query, keep_blank_values=True)
-    except ValueError as problem:
-        return "url", f"no address: {problem}"
-    if parts.scheme not in SCHEMES or not host:
+    parts = _ADDRESS.match(url)
+    if parts is None or parts["scheme"].lower() not in SCHEMES or not parts["host"].rpartition("@")[2].strip(":"):
         return "url", f"addresses begin with {', '.join(f'{s}://' for s in SCHEMES)}, and name no file of this machine"
-    if parts.username is not None or parts.password is not None:
+    if "@" in parts["host"]:
         return "secret", "the address holds a user name or password; name credentials instead"
-    for key, _ in query:
+    for pair in re.split("[&;]", parts["query"] or ""):
+        key = re.sub("%([0-9A-Fa-f]{2})", lambda found: chr(int(found[1], 16)), pair.partition("=")[0])
         words = key.lower().replace("-", "_")
         if words in _SECRETS or words.split("_")[-1] in _SECRETS:
             return "secret", f"the address holds {key!r}, which looks like a secret; name credentials instead"

@@ -1,4 +1,5 @@
-"""Floor 1. ``dcm``: DICOM images kept as given; stored numbers, no rescaling, no windows [codec.dcm]."""
+"""Floor 1. ``dcm``: DICOM images kept as given; stored numbers, no rescaling, no windows [codec.dcm]
+[dicom.array]."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ _PLAIN = {
     "1.2.840.10008.1.2.4.90": True,
     "1.2.840.10008.1.2.4.91": False,
 }
-"""Transfer syntaxes that are decoded here, and whether they are lossless: plain ones, RLE, baseline JPEG, JPEG 2000."""
+"""Transfer syntaxes that are decoded here [dicom.syntax], and whether they are lossless: plain ones, RLE,
+baseline JPEG, JPEG 2000."""
 _TOLD = (
     "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "Modality", "StudyDate",
     "RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth", "PixelSpacing", "SliceThickness",

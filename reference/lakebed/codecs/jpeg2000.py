@@ -1,4 +1,4 @@
-"""Floor 1. ``jpeg2000``: JP2 files and bare codestreams, reversible or lossy [codec.jpeg2000].
+"""Floor 1. ``jpeg2000``: JP2 files and bare codestreams, reversible or lossy [codec.jpeg2000] [picture.jpeg2000].
 
 Pillow holds 8 bits, and 16 bits of one channel; more channels of 16 bits need imagecodecs [picture.rgb16].
 """

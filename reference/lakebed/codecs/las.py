@@ -1,4 +1,5 @@
-"""Floor 1. ``las`` and ``laz``: point clouds kept as given; the array is x, y, z of every point [codec.las]."""
+"""Floor 1. ``las`` and ``laz``: point clouds kept as given; the array is x, y, z of every point [codec.las]
+[codec.laz]."""
 
 from __future__ import annotations
 

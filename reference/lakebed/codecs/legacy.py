@@ -1,4 +1,5 @@
-"""Floor 1. What the older picture formats share: Pillow reads their header, arrays are written as they are.
+"""Floor 1. What the older picture formats share: Pillow reads their header, arrays are written as they are
+[picture.legacy].
 
 Their parsers look at the header only when a file is opened; sizes are judged before pixels are made.
 """

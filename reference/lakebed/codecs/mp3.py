@@ -1,4 +1,5 @@
-"""Floor 1. ``mp3`` and the Ogg codecs ``ogg`` (Vorbis) and ``opus``: lossy sound, kept as given [codec.mp3]."""
+"""Floor 1. ``mp3`` and the Ogg codecs ``ogg`` (Vorbis) and ``opus``: lossy sound, kept as given [codec.mp3]
+[codec.ogg] [codec.opus]. Other ports: [audio.tolerance]."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 1. ``nii`` and ``nii.gz``: volumes with their scale kept apart, read and written in numpy [codec.nii]."""
+"""Floor 1. ``nii`` and ``nii.gz``: volumes with their scale kept apart, in numpy [codec.nii] [codec.nii_gz] [nifti.array]."""
 
 from __future__ import annotations
 

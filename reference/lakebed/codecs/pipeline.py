@@ -116,7 +116,7 @@ def _misformed(pipeline: Pipeline) -> str | None:
         return f"{names}: filters come first, then at most one byte codec"
     if "quantize" in [row.name for row in rows[1:]]:
         return f"{names}: quantize comes first"
-    if len(rows) > 1 and rows[-1].name == "pcodec":
+    if len(rows) > 1 and rows[-1].name == "pcodec":  # [codec.pcodec.alone]
         return f"{names}: pcodec stands alone, it does the work of filters itself"
     if rows and rows[0].name == "quantize" and "narrow" in [row.name for row in rows]:
         return f"{names}: quantize already narrows"

@@ -1,4 +1,4 @@
-"""Floor 1. ``ply``: the vertices of a mesh or a cloud, in numpy [codec.ply]; faces and the rest stay in the file."""
+"""Floor 1. ``ply``: the vertices of a mesh or a cloud, in numpy [codec.ply] [mesh.ply]; the rest stays in the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Floor 1. What the audio codecs share: samples are rows, channels columns; whole numbers are left-justified.
+"""Floor 1. What the audio codecs share: samples are rows, channels columns [audio.shape]; whole numbers are moved up.
 
 A file of b bits a sample is int16 when b <= 16, else int32, its values moved up so that full scale is the dtype's
 [audio.scale]; so 16 bits are as stored, and 24 bits are multiples of 256. 8-bit WAV is uint8 as stored.

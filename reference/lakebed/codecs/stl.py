@@ -1,4 +1,4 @@
-"""Floor 1. ``stl``: triangles, in numpy [codec.stl]; normals and attributes stay in the file."""
+"""Floor 1. ``stl``: triangles, in numpy [codec.stl] [mesh.stl]; normals and attributes stay in the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Floor 1. ``mp4`` ``mkv`` ``webm`` ``avi``: video kept as given; frames by number, exactly [codec.mp4] [video.frames].
+"""Floor 1. ``mp4`` ``mkv`` ``webm`` ``avi``: video kept as given; frames by number, exactly [codec.mp4] [codec.mkv]
+[codec.webm] [codec.avi] [video.frames].
 
 A packet scan, without decoding, gives every frame's time and which are key frames; a frame is decoded from the last
 key frame at or before it, and known by its time, never by counting.
@@ -102,6 +103,7 @@ def _rotation(stream: Any) -> int:
 
 def _header(form: str) -> Callable[[bytes], Header]:
     def header(data: bytes) -> Header:
+        """[video.shape]"""
         found = frames(data, form)
         shape = (len(found.times), found.height, found.width, 3)
         refuse = None if found.width <= 16384 and found.height <= 16384 else f"frames of {shape[1:3]} pixels"
@@ -111,7 +113,7 @@ def _header(form: str) -> Callable[[bytes], Header]:
 
 
 def decoded(data: bytes, form: str, start: int, stop: int) -> Iterator[np.ndarray]:
-    """Frames [start, stop) as (H, W, 3) RGB, one after another; a frame that does not come is E_CODEC_DATA."""
+    """Frames [start, stop) as (H, W, 3) RGB [video.rgb], one by one; one that does not come is E_CODEC_DATA."""
     av = optional("av", "video")
     found = frames(data, form)
     container, stream = _open(data, form)
@@ -150,7 +152,7 @@ def _part(form: str) -> Callable[[bytes, Header, int, int], np.ndarray]:
 
 def _judge(form: str) -> Callable[[bytes, Header], None]:
     def judge(data: bytes, head: Header) -> None:
-        """Every frame once, none of them kept."""
+        """Every frame once, none of them kept [video.whole]."""
         for _ in decoded(data, form, 0, head.shape[0]):
             pass
 

@@ -45,6 +45,7 @@ def _parsed(data: bytes) -> _Wave:
 
 
 def header(data: bytes) -> Header:
+    """[audio.other]"""
     wave = _parsed(data)
     dtype = _FORMS.get((wave.kind, wave.bits))
     block = wave.channels * ((wave.bits + 7) // 8)
