@@ -16,7 +16,7 @@ from . import codecs, dtypes, htypes
 from .columns import MAX_INT
 from .declare import Declared, settle
 from .encoder import TILE_FROM, Item, Sample, prepare, tile_for
-from .errors import error
+from .errors import LakebedError, error
 from .files import EncodedFile
 from .format import document
 from .model import TensorState
@@ -145,7 +145,14 @@ class TensorDraft:
     def extend(self, values: Any) -> int:
         """Many samples at the end, whole arrays at once; gives their number. All are checked before one is stored."""
         self.flush()
-        self.settle(values[0] if len(values) and not isinstance(values, np.ndarray) else values, many=True)
+        if not isinstance(values, np.ndarray):
+            first = next((value for value in values if value is not None), None)
+            if first is None:
+                self.append_missing(len(values))
+                return len(values)
+            self.settle(first)
+        else:
+            self.settle(values, many=True)
         block = None if codecs.is_media(self.declared.array_pipeline) else self._block(values)
         if block is not None:
             self._write_block(block)
@@ -171,7 +178,11 @@ class TensorDraft:
             dtype, rank = value.dtype, max(3, len(value.shape))
         else:
             first = self._first(value)
-            dtype, rank = dtypes.dtype(first.dtype).name, first.ndim - (many and isinstance(value, np.ndarray))
+            rank = first.ndim - (many and isinstance(value, np.ndarray))
+            try:
+                dtype = declared.dtype or dtypes.dtype(first.dtype).name
+            except LakebedError as cause:
+                raise error("E_SAMPLE_DTYPE", "tensor.first", cause.detail, object=self.name) from cause
         if declared.sequence:
             rank -= 1
         declared.dtype = declared.dtype or dtype
@@ -182,7 +193,10 @@ class TensorDraft:
 
     def _first(self, value: Any) -> np.ndarray:
         """The value as an array, to see its dtype and rank; of a sequence its first item does, on a new axis."""
-        if self.declared.sequence and isinstance(value, (list, tuple)) and len(value):
+        if self.declared.sequence:
+            if not isinstance(value, (list, tuple, np.ndarray)) or not len(value):
+                detail = f"{str(value)[:40]} tells no dtype: give one, or a sequence with an item first"
+                raise error("E_SAMPLE_SHAPE", "tensor.first", detail, object=self.name)
             value = [value[0]]
         try:
             return np.asarray(value)

@@ -191,7 +191,8 @@ class WorkingCopy:
             held += [(draft, draft.hold()) for draft in drafts.values()]
             for name, draft in drafts.items():
                 if name in values:
-                    draft.extend(values[name])
+                    with _named(draft):
+                        draft.extend(values[name])
                 else:
                     draft.append_missing(count)
         self.length += count
@@ -274,12 +275,9 @@ class WorkingCopy:
         return new
 
     def _prepared(self, draft: TensorDraft, value: Any) -> Sample:
-        draft.settle(value)
-        try:
+        with _named(draft):
+            draft.settle(value)
             return prepare(draft.declared, value)
-        except LakebedError as cause:
-            cause.object = cause.object or draft.name
-            raise
 
     def _numbers(self, index: Any) -> np.ndarray:
         return numbers_of(index, self.length, self._place)
@@ -363,6 +361,16 @@ class WorkingCopy:
         if self.started is None:
             self.started = self._clock()
         return self.drafts[name]
+
+
+@contextlib.contextmanager
+def _named(draft: TensorDraft) -> Iterator[None]:
+    """What is refused inside is refused by this tensor."""
+    try:
+        yield
+    except LakebedError as cause:
+        cause.object = cause.object or draft.name
+        raise
 
 
 def _integer(value: Any, what: str) -> int:
