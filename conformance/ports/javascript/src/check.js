@@ -48,7 +48,7 @@ export async function check(store) {
     });
   }
   for (const [key, c] of commits) {
-    const parent = c.parent && isName(c.parent.branch ?? "") ? commits.get(commitKey(c.parent.branch, c.parent.number)) : null;
+    const parent = c.parent ? commits.get(commitKey(c.parent.branch, c.parent.number)) : null;
     if (parent) {
       if (parent.hash !== c.parent.sha256) fault("E_COMMIT_PARENT", "commit.parent.hash", `the parent hashes to ${parent.hash}`, key);
       if (parent.closed === true && c.number !== 1) fault("E_COMMIT_PARENT", "commit.parent.hash", "the parent is closed", key);

@@ -180,7 +180,7 @@ export function commit(bytes, object, place = null, report = raise) {
     else if (sum !== doc.length) bad("E_LENGTH", "tensor.length", `tensor ${key} has ${sum} samples, the commit ${stringify(doc.length)}`);
   }
   return {
-    doc, bytes, key: object, branch, number: n, length: doc.length, time: doc.time, closed: doc.closed ?? false, parent: parent ?? null,
+    doc, bytes, key: object, branch, number: n, length: doc.length, time: doc.time, closed: doc.closed ?? false, parent: isParent(parent) ? parent : null,
     author: doc.author ?? "", message: doc.message ?? "", attributes: doc.attributes ?? {}, tensors,
   };
 }
