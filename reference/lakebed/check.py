@@ -13,7 +13,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -292,8 +292,12 @@ class _Walk:
     # --- tables -----------------------------------------------------------------------------------------------------
 
     def _tensor(self, key: str, name: str, tensor: TensorState) -> None:
+        fits = True
         for fault, note in judge_tensor(name, tensor):
             self.found.caught(fault, key, note=note)
+            fits = fits and (note or fault.code != "E_TENSOR_FIELD")
+        if not fits:  # its values are not judged by rules that it does not fit
+            tensor = replace(tensor, htype="generic")
         attributes = {k: v for k, v in tensor.attributes.items() if k in row_of(tensor.htype).attributes}
         told = [name, tensor.htype, tensor.dtype, tensor.shape, tensor.sequence, tensor.fidelity, attributes]
         signature = json.dumps(told, sort_keys=True)

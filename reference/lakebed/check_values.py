@@ -199,7 +199,7 @@ class Values:
                 continue
             for start, stop in one.within(placed.start, placed.stop):
                 stack = items[start - placed.start : stop - placed.start]
-                if self._fault(one, stack) is not None:
+                if self._fault(one, stack[0] if one.row.shape_only else stack) is not None:
                     left.append(one)
                     break
         self._items_of(left, placed, lambda item: items[item - placed.start])

@@ -176,9 +176,9 @@ def _value(text: str) -> Any:
     """A JSON value by the strict rules; ValueError or RecursionError otherwise [htype.json.value]."""
     value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_object, parse_float=_finite)
     level, depth = [value], 0
-    while level:
+    while level := [each for each in level if isinstance(each, (dict, list))]:
         depth += 1
-        if depth > DEPTH + 1:
+        if depth > DEPTH:
             raise ValueError(f"it is nested deeper than {DEPTH} levels")
         level = [inner for outer in level for inner in _inside(outer)]
     return value

@@ -94,8 +94,9 @@ def read(q: Request) -> Reply:
     rows = _rows(q, len(tensor))
     if "list" in q:
         values: Iterable[Any] = [tensor[row] for row in rows]
-    elif rows and rows == list(range(rows[0], rows[0] + len(rows))) and len(rows) < 4096:
-        values = tensor[rows[0] : rows[0] + len(rows)]
+    elif "first" in q:
+        first = int(q["first"])
+        values = tensor[first : first + len(rows)]
     else:
         values = tensor
     shapes: list[Any] = []
