@@ -161,7 +161,10 @@ def _whole(store: Store) -> Iterator[Entry]:
 def _mark(
     store: Store, grace: float, start: float, now: Callable[[], float], make_id: Callable[[], str], dry_run: bool
 ) -> tuple[Report, SweepList]:
-    """List what nothing names; chunks and manifests are listed before commits are read [algo.collect.mark]."""
+    """List what nothing names; chunks and manifests are listed before commits are read [algo.collect.mark].
+
+    Only keys of chunks and manifests are looked at [algo.collect.foreign].
+    """
     old = [entry for entry in _objects(store) if entry.modified <= start - grace]
     needed = _Needed(store)
     rows = [
@@ -194,7 +197,7 @@ def _name(key: str) -> str:
 
 
 def _lists(store: Store, dotfiles: list[Entry]) -> Iterator[SweepList]:
-    """The lists that may be acted upon [sweep.invalid]."""
+    """The lists that may be acted upon [sweep.invalid] [algo.collect.once]."""
     for entry in dotfiles:
         if not KEY.fullmatch(entry.key):
             continue

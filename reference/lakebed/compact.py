@@ -1,6 +1,6 @@
 """Floor 7. Compaction: many small or sparsely used chunks become few full ones, in one ordinary commit [algo.compact].
 
-No sample changes. Encoded units travel as they are stored; raw units are joined. What nothing names any more stays in
+No sample changes, and no tensor becomes another [algo.compact.tensor]. Encoded units travel as they are stored; raw units are joined. What nothing names any more stays in
 the store until it is collected.
 """
 

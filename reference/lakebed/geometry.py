@@ -37,8 +37,8 @@ class Unit(NamedTuple):
 
 
 class Geometry:
-    """Errors, all at construction: E_INDEX_LIMIT, _COLUMN, _MISSING, _UNIT, _CODEC, _STORED (lengths of single raw
-    tiles when they are asked for)."""
+    """All is judged before anything is returned [chunk.index.early]. Errors, all at construction: E_INDEX_LIMIT, _COLUMN, _MISSING, _UNIT, _CODEC, _STORED (of
+    single raw tiles when they are asked for)."""
 
     def __init__(self, index: ChunkIndex, payload: int) -> None:
         self.index = index

@@ -32,7 +32,8 @@ def rebase(store: Store, base: Commit, mine: Commit, theirs: Commit) -> Commit:
     - a tensor that one side removed (or renamed) is gone, if the other side gave it nothing but missing samples,
     - metadata (attributes key by key) that one side changed stay changed, if the other did not change them otherwise;
       a new htype, dtype, shape, sequence or fidelity only if the other side added no samples to that tensor.
-    A side that deleted, inserted or moved rows goes only with one that changed no rows at all. Everything else is a
+    A side that deleted, inserted or moved rows goes only with one that changed no rows at all [algo.rebase.moved].
+    Everything else is a
     conflict that names what both changed [algo.rebase.conflict].
 
     Errors: E_CONFLICT, E_BRANCH_CLOSED, and those of :func:`lakebed.history.table`.

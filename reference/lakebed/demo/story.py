@@ -231,4 +231,4 @@ def _rows(ds: Dataset) -> list[dict[str, Any]]:
 
 def _must(true: bool, otherwise: str) -> None:
     if not true:
-        raise error("E_STORE", "safety.silent", otherwise)
+        raise error("E_STORE", "safety.named", otherwise)

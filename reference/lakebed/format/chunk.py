@@ -138,7 +138,8 @@ def decode_index(data: bytes | memoryview) -> ChunkIndex:
     """The index as a value: keys, types and limits checked here, sums and lengths by :mod:`lakebed.geometry`.
 
     Errors: E_INDEX_SYNTAX, E_INDEX_FIELD, E_INDEX_COLUMN, E_INDEX_LIMIT, E_INDEX_TILE, E_DTYPE_UNSUPPORTED. Unknown
-    keys are ignored [chunk.index.unknown].
+    keys are ignored [chunk.index.unknown], known ones have their types and the required ones are there
+    [chunk.index.required].
     """
     if len(data) > MAX_INDEX:
         raise error("E_INDEX_LIMIT", "chunk.index.limit", f"an index of {len(data)} bytes")
@@ -215,7 +216,7 @@ def _tile(tile: list[Any], rank: int, has_unit: bool) -> tuple[int, ...]:
     good = all(type(side) is int and 1 <= side <= MAX_INT for side in tile)
     if not good or len(tile) != rank or not rank or has_unit:
         detail = f"tile {tile!r} with rank {rank}" + (" and a unit key" if has_unit else "")
-        raise error("E_INDEX_TILE", "chunk.index.tile", detail)
+        raise error("E_INDEX_TILE", "chunk.index.tile_fit", detail)
     return tuple(tile)
 
 

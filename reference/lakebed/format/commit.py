@@ -166,7 +166,7 @@ def _tensors(raw: dict[str, Any], length: int) -> dict[str, TensorState]:
         if name in groups:
             raise error("E_TENSOR_FIELD", "tensor.name", f"{name!r} is a tensor and the group of another")
         if type(members) is not dict:
-            raise error("E_TENSOR_FIELD", "commit.tensors", f"tensor {name!r} is no object")
+            raise error("E_TENSOR_FIELD", "tensor.members", f"tensor {name!r} is no object")
         out[name] = _tensor(name, members)
         samples = sum(m.samples for m in out[name].manifests) + len(out[name].own.runs)
         if samples != length:
@@ -249,7 +249,7 @@ def _short(values: list[int]) -> list[int] | int:
 
 
 def decode_table(chunks: dict[str, Any], slices: dict[str, Any], name: str) -> SliceTable:
-    """Errors: E_TABLE_COLUMNS, E_TENSOR_FIELD, E_SLICE."""
+    """Other columns than these are refused [version.unknown.column]. Errors: E_TABLE_COLUMNS, E_TENSOR_FIELD, E_SLICE."""
     if set(chunks) != {"name", "payload", "index"} or set(slices) != {"chunk", "first", "count"}:
         raise error("E_TABLE_COLUMNS", "json.columns_closed", f"the tables of tensor {name!r} have other columns")
     ids, counts = chunks["name"], slices["count"]
