@@ -218,11 +218,11 @@ for name, (codec, file, array, clauses, rule) in PICTURES.items():
         b.file("x", 0, file)
 
 
-@case("picture/png_rgb_16_refused", "picture.rgb16", features=("codec.png",))
+@case("picture/png_rgb_16_file", "picture.rgb16", features=("codec.png",))
 def _(b: Book) -> None:
-    """RGB of 16 bits: whole or refused, never cut to 8 bits
+    """RGB of 16 bits: whether pixels are given or not, the file is
 
-    A library that hands out 8 bits halves the data without a word.
+    A reader whose library would cut 16 bits to 8 refuses the array; the bytes it can still hand out.
     """
     file = p.png(WIDE16)
     dataset = one([WIDE16], shape=[None, None, 3], codecs=[[{"name": "png"}]], encode=[lambda d: file])
