@@ -1,7 +1,7 @@
 """Floor 7. Compaction: many small or sparsely used chunks become few full ones, in one ordinary commit [algo.compact].
 
-No sample changes, and no tensor becomes another [algo.compact.tensor]. Encoded units travel as they are stored; raw units are joined. What nothing names any more stays in
-the store until it is collected.
+No sample changes, and no tensor becomes another [algo.compact.tensor]. Encoded units travel as they are stored; raw
+units are joined. What nothing names any more stays in the store until it is collected.
 """
 
 from __future__ import annotations

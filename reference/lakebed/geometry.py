@@ -37,8 +37,9 @@ class Unit(NamedTuple):
 
 
 class Geometry:
-    """All is judged before anything is returned [chunk.index.early]. Errors, all at construction: E_INDEX_LIMIT, _COLUMN, _MISSING, _UNIT, _CODEC, _STORED (of
-    single raw tiles when they are asked for)."""
+    """All is judged at construction, before anything is returned [chunk.index.early]; but the stored lengths of single
+    raw tiles when they are asked for. Errors: E_INDEX_LIMIT, _COLUMN, _MISSING, _UNIT, _CODEC, _STORED.
+    """
 
     def __init__(self, index: ChunkIndex, payload: int) -> None:
         self.index = index

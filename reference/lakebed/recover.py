@@ -1,7 +1,7 @@
 """Floor 7. Recovery into a copy: what intact commits say, and what chunks alone say where none is left [algo.recover].
 
-Nothing at the source changes [algo.recover.copy]. Stored units travel byte for byte. Every sample, chunk and document that is lost is in
-the report, with its error; so is every place where chunks leave a choice.
+Nothing at the source changes [algo.recover.copy]. Stored units travel byte for byte. Every sample, chunk and document
+that is lost is in the report, with its error; so is every place where chunks leave a choice.
 """
 
 from __future__ import annotations

@@ -249,7 +249,7 @@ def _short(values: list[int]) -> list[int] | int:
 
 
 def decode_table(chunks: dict[str, Any], slices: dict[str, Any], name: str) -> SliceTable:
-    """Other columns than these are refused [version.unknown.column]. Errors: E_TABLE_COLUMNS, E_TENSOR_FIELD, E_SLICE."""
+    """Unknown columns are refused [version.unknown.column]. Errors: E_TABLE_COLUMNS, E_TENSOR_FIELD, E_SLICE."""
     if set(chunks) != {"name", "payload", "index"} or set(slices) != {"chunk", "first", "count"}:
         raise error("E_TABLE_COLUMNS", "json.columns_closed", f"the tables of tensor {name!r} have other columns")
     ids, counts = chunks["name"], slices["count"]
