@@ -11,6 +11,7 @@
 The format is specified in ``spec/``; every error names the clause it enforces.
 """
 
+from .advise import Advice, recommend
 from .dataset import Dataset
 from .doors import create, open
 from .errors import (
@@ -46,6 +47,8 @@ __all__ = [
     "Link",
     "LinkPolicy",
     "fetch",
+    "recommend",
+    "Advice",
     "LakebedError",
     "FormatError",
     "UnsupportedError",

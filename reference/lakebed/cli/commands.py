@@ -9,7 +9,7 @@ import sys
 import click
 
 from ..errors import LakebedError
-from . import files, look, mend, tools
+from . import advise, files, look, mend, tools
 from .shell import FAILED, FINE, emit, err, facts, show_error
 
 STOPPED = 130
@@ -52,6 +52,7 @@ for command in (
     files.import_command,
     files.export_command,
     look.codecs_command,
+    advise.recommend_command,
     files.demo_command,
 ):
     app.add_command(command)

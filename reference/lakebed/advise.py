@@ -1,0 +1,265 @@
+"""Floor 7. Which compression suits these samples: measured on them, judged by the rules of the guide.
+
+    advice = lakebed.recommend(arrays, htype="image")
+    ds.create_tensor("x", htype="image", **advice.arguments)
+
+Labels, masks and text are only offered what keeps every bit. Files are kept as they are. Floats are quantized only
+under a bound that the caller states. Samples below 16 KiB share units, larger ones have their own.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import codecs, fidelity, htypes
+from .codecs import CODECS, Pipeline
+from .errors import LakebedError, error
+from .extras import installed
+from .fidelity import Fidelity
+from .files import EncodedFile
+
+SHARED = 16 << 10  # samples below this many raw bytes share a unit
+TINY = 4 << 10  # pictures below this are no files
+UNIT = 64 << 10
+PROBE = 8 << 20  # raw bytes that are looked at
+GAIN = 0.9  # what a codec must reach against none
+BANDWIDTH = 200e6
+
+_NUMBERS = ("lz4", "shuffle+lz4", "delta+shuffle+lz4", "zstd", "shuffle+zstd", "delta+shuffle+zstd", "pcodec")
+_EXACT = ("png", {"name": "webp", "lossless": True}, {"name": "jxl", "lossless": True}, "qoi", "jpeg2000")
+_LOSSY = (
+    {"name": "jpeg", "quality": 85},
+    {"name": "jpeg", "quality": 95, "subsampling": "4:4:4"},
+    {"name": "webp", "quality": 80},
+    {"name": "avif", "quality": 75},
+    {"name": "jxl", "distance": 1.0},
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One compression on the samples: ``ratio`` raw to stored bytes, speeds in raw MB (10^6) a second, ``error``
+    as "exact", "30.1 dB" or "max 0.001", ``seconds`` to fetch and decode the probe at the bandwidth asked for."""
+
+    name: str
+    asked: Any
+    stored: int
+    ratio: float
+    encode: float
+    decode: float
+    error: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """``pick`` is one of ``candidates`` (best first); ``reason`` says why; ``unit`` is "sample" or "chunk"."""
+
+    candidates: tuple[Candidate, ...]
+    pick: Candidate
+    reason: str
+    unit: str
+    fidelity: Any
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """For ``create_tensor``."""
+        if self.pick.asked is None:
+            return {}
+        key = "sample_compression" if self.unit == "sample" else "chunk_compression"
+        asked: dict[str, Any] = {key: self.pick.asked}
+        return asked if self.fidelity == "exact" else {**asked, "fidelity": self.fidelity}
+
+
+def recommend(
+    samples: Iterable[Any], *, htype: str = "generic", fidelity: Any = "exact", bandwidth: float = BANDWIDTH
+) -> Advice:
+    """Measure the candidates for these samples (arrays, or files from :func:`lakebed.read`) and pick one.
+
+    ``fidelity`` as of a tensor: lossy codecs are tried only where it allows them, and must keep it. ``bandwidth`` in
+    bytes a second: 200e6 is an object store, 2e9 a local disk. Errors: E_ARGUMENT for no samples, or mixed ones.
+    """
+    given = list(samples)
+    if not given:
+        raise error("E_ARGUMENT", "tensor.create", "no samples to look at")
+    if all(isinstance(sample, EncodedFile) for sample in given):
+        return _files(given, bandwidth)
+    arrays = [np.ascontiguousarray(sample) for sample in given]
+    if len({(a.dtype, a.ndim) for a in arrays}) != 1 or not sum(a.nbytes for a in arrays):
+        raise error("E_ARGUMENT", "tensor.create", "samples of one dtype and rank are needed, some with elements")
+    promise = _fidelity(fidelity, htype)
+    mean = sum(a.nbytes for a in arrays) / len(arrays)
+    probe = _probe(arrays)
+    found = [_array_way(name, probe, mean, promise, bandwidth) for name in _ways(arrays[0], promise, htype)]
+    if _pictures(arrays[0], htype) and mean >= TINY:
+        found += [_picture_way(asked, probe, promise, bandwidth) for asked in _EXACT]
+        lossy = () if promise.exact else _LOSSY
+        found += [_picture_way(asked, probe, promise, bandwidth) for asked in lossy]
+    kept = sorted((each for each in found if each is not None), key=lambda each: each.seconds)
+    return _judged(kept, promise, mean)
+
+
+def _fidelity(value: Any, htype: str) -> Fidelity:
+    promise = fidelity.parse(value)
+    if htypes.row_of(htypes.parse(htype)[0]).exact and not promise.exact:
+        raise error("E_FIDELITY_LABEL", "htype.lossless", f"{htype} must come back exactly")
+    return promise
+
+
+def _judged(kept: Sequence[Candidate], promise: Fidelity, mean: float) -> Advice:
+    """The quickest to have, if it is worth it: a codec must save a tenth of the bytes, and not be slower than none."""
+    none = next(each for each in kept if each.asked is None)
+    worth = [each for each in kept if each.stored <= GAIN * none.stored and each.seconds <= none.seconds]
+    pick = worth[0] if worth else none
+    media = pick.asked is not None and codecs.is_media(codecs.parse_pipelines(pick.asked)[0])
+    unit = "sample" if media or mean >= SHARED else "chunk"
+    if pick is none:
+        reason = "nothing saves a tenth of the bytes without costing more time than it saves"
+    else:
+        reason = f"least time to fetch and decode: {pick.ratio:.2f} times smaller, {pick.decode:,.0f} MB/s to decode"
+    if not media:
+        larger = "own units, so that one is read alone" if unit == "sample" else "shared units of 64 KiB"
+        reason += f"; samples of {mean:,.0f} bytes on average get {larger}"
+    return Advice(tuple(kept), pick, reason, unit, promise.to_json())
+
+
+def _probe(arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """Samples from the start, the middle and the end, up to PROBE bytes."""
+    if sum(a.nbytes for a in arrays) <= PROBE:
+        return arrays
+    order = np.argsort(np.arange(len(arrays)) * 0.6180339887 % 1)  # spread evenly, the same every time
+    chosen, size = [], 0
+    for number in order.tolist():
+        chosen.append(arrays[number])
+        size += arrays[number].nbytes
+        if size >= PROBE:
+            break
+    return chosen
+
+
+def _pictures(first: np.ndarray, htype: str) -> bool:
+    shaped = first.ndim == 2 or (first.ndim == 3 and 1 <= first.shape[2] <= 4)
+    return shaped and first.dtype.name in ("uint8", "uint16", "bool") and "picture" in htypes.row_of(htype).media
+
+
+def _ways(first: np.ndarray, promise: Fidelity, htype: str) -> list[Any]:
+    bound = promise.to_json()
+    ways: list[Any] = [None, *_NUMBERS]
+    if isinstance(bound, dict) and "psnr_db" not in bound and first.dtype.kind == "f":
+        ways += [[{"name": "quantize", **bound}, "shuffle", each] for each in ("lz4", "zstd")]
+    if first.dtype.itemsize == 1:
+        ways = [each for each in ways if each is None or (isinstance(each, str) and "shuffle" not in each)]
+    return ways
+
+
+def _timed(act: Callable[[], Any]) -> tuple[float, Any]:
+    """The shortest of a few runs, for what else the machine does is noise; long ones run once."""
+    best, spent, made = math.inf, 0.0, None
+    for _ in range(5):
+        start = time.perf_counter()
+        made = act()
+        took = max(time.perf_counter() - start, 1e-9)
+        best, spent = min(best, took), spent + took
+        if spent > 0.1:
+            break
+    return best, made
+
+
+def _name(asked: Any) -> str:
+    if asked is None:
+        return "none"
+    if isinstance(asked, list):
+        return "+".join(each if isinstance(each, str) else each["name"] for each in asked)
+    if isinstance(asked, str):
+        return asked
+    return " ".join([asked["name"], *(f"{key}={value}" for key, value in asked.items() if key != "name")])
+
+
+def _made(asked: Any, took: tuple[float, float], raw: int, stored: int, said: str, bandwidth: float) -> Candidate:
+    encode, decode = took
+    seconds = stored / bandwidth + decode
+    return Candidate(
+        _name(asked), asked, stored, raw / max(1, stored), raw / encode / 1e6, raw / decode / 1e6, said, seconds
+    )
+
+
+def _array_way(
+    asked: Any, arrays: list[np.ndarray], mean: float, promise: Fidelity, bandwidth: float
+) -> Candidate | None:
+    dtype = arrays[0].dtype
+    try:
+        pipeline: Pipeline = codecs.resolve(codecs.parse_pipelines(asked)[0], dtype.name)
+    except LakebedError:
+        return None  # not for this dtype, or not installed
+    units = [a.tobytes() for a in arrays]
+    if mean < SHARED:
+        whole, step = b"".join(units), max(1, UNIT // dtype.itemsize) * dtype.itemsize
+        units = [whole[start : start + step] for start in range(0, len(whole), step)]
+    encode, done = _timed(lambda: [codecs.encode_unit(pipeline, unit) for unit in units])
+    decode, back = _timed(
+        lambda: [codecs.decode(used, data, len(unit)) for (used, data), unit in zip(done, units, strict=True)]
+    )
+    raw = sum(map(len, units))
+    said = "exact"
+    if any(step.name == "quantize" for step in pipeline):
+        before, after = (np.frombuffer(b"".join(map(bytes, each)), dtype) for each in (units, back))
+        said = _error(before, after, promise)
+    return _made(asked, (encode, decode), raw, sum(len(data) for _, data in done), said, bandwidth)
+
+
+def _picture_way(asked: Any, arrays: list[np.ndarray], promise: Fidelity, bandwidth: float) -> Candidate | None:
+    first, name = arrays[0], asked if isinstance(asked, str) else asked["name"]
+    row = CODECS[name]
+    params = {} if isinstance(asked, str) else {key: value for key, value in asked.items() if key != "name"}
+    if row.takes(first.dtype.name, first.shape) is not None or (row.extra is not None and not installed(row.library)):
+        return None
+    try:
+        encode, files = _timed(lambda: [codecs.encode_media(name, params, a) for a in arrays])
+        decode, back = _timed(
+            lambda: [
+                codecs.decode_media(name, {}, d, a.dtype.name, a.shape) for d, a in zip(files, arrays, strict=True)
+            ]
+        )
+        said = "exact"
+        for before, after in zip(arrays, back, strict=True):
+            fidelity.check(before, np.ascontiguousarray(after), promise)
+        if not codecs.media_exact(name, params, first.dtype.name, first.shape):
+            said = _error(
+                np.concatenate([a.ravel() for a in arrays]), np.concatenate([b.ravel() for b in back]), promise
+            )
+    except LakebedError:
+        return None  # it cannot keep the promise for one of the samples
+    return _made(asked, (encode, decode), sum(a.nbytes for a in arrays), sum(map(len, files)), said, bandwidth)
+
+
+def _error(before: np.ndarray, after: np.ndarray, promise: Fidelity) -> str:
+    if before.dtype.kind == "u":
+        found = fidelity.psnr(before, after)
+        return "exact" if math.isinf(found) else f"{found:.1f} dB"
+    with np.errstate(invalid="ignore"):
+        off = np.abs(after.astype(np.float64) - before.astype(np.float64))
+    worst = float(np.nanmax(off)) if off.size and not np.isnan(off).all() else 0.0
+    return "exact" if worst == 0 else f"max {worst:.3g}"
+
+
+def _files(given: list[EncodedFile], bandwidth: float) -> Advice:
+    """Files stay what they are: coding them again loses, or gains nothing and costs time."""
+    forms = sorted({file.format for file in given})
+    raw = sum(math.prod(file.shape) * np.dtype(file.dtype).itemsize for file in given)
+    decode, _ = _timed(lambda: [file.verify() for file in given])
+    stored = sum(len(file.data) for file in given)
+    asked: Any = forms[0] if len(forms) == 1 else forms
+    said = "as given"
+    found = [_made(asked, (decode, decode), raw, stored, said, bandwidth)]
+    if forms == ["jpeg"] and installed("imagecodecs"):
+        encode, packed = _timed(lambda: [codecs.kept("jpeg", f.data, ["jxl_jpeg", "jpeg"]) for f in given])
+        size = sum(len(each[1]) for each in packed if each is not None)
+        found.append(_made(["jxl_jpeg", "jpeg"], (encode, 2 * decode), raw, size, said, bandwidth))
+    reason = f"they are {', '.join(forms)} files already: kept byte for byte, nothing is coded twice"
+    return Advice(tuple(found), found[0], reason, "sample", "exact")

@@ -1,0 +1,122 @@
+"""The advisor keeps the guide's rules, and what it picks is what a tensor takes."""
+
+from __future__ import annotations
+
+import io
+
+import lakebed
+import numpy as np
+import pytest
+from lakebed import advise, htypes
+from lakebed.advise_plot import plot
+from lakebed.errors import LakebedError
+from PIL import Image
+
+DRAW = np.random.default_rng(3)
+PHOTO = np.clip(np.cumsum(DRAW.integers(-9, 10, (96, 128, 3)), axis=0) + 120, 0, 255).astype("uint8")
+
+
+def taken(tmp_path, advice, samples, **declared):
+    """The pick's own arguments make a tensor that takes the samples and keeps the promise."""
+    with lakebed.create(tmp_path / "x") as ds:
+        ds.create_tensor("t", **declared, **advice.arguments)
+        for sample in samples:
+            ds.append({"t": sample})
+        ds.commit("picked")
+    return lakebed.open(tmp_path / "x")["t"]
+
+
+def test_labels_are_only_offered_what_is_exact(tmp_path):
+    samples = [np.uint32(n % 9) for n in range(3000)]
+    advice = lakebed.recommend(samples, htype="class_label")
+    assert {each.error for each in advice.candidates} == {"exact"} and advice.unit == "chunk"
+    assert advice.pick.ratio > 5
+    assert (taken(tmp_path, advice, samples, htype="class_label")[:] == np.array(samples)).all()
+    with pytest.raises(LakebedError) as caught:
+        lakebed.recommend(samples, htype="class_label", fidelity="lossy")
+    assert caught.value.code == "E_FIDELITY_LABEL"
+
+
+def test_masks_are_exact_whatever_the_candidates():
+    mask = np.repeat(np.repeat(DRAW.integers(0, 9, (16, 16), "uint8"), 16, 0), 16, 1)
+    advice = lakebed.recommend([mask] * 3, htype="segment_mask")
+    assert {each.error for each in advice.candidates} == {"exact"}
+    assert {"png", "lz4"} <= {each.name for each in advice.candidates}
+
+
+def test_pictures_are_lossy_only_when_asked(tmp_path):
+    exact = lakebed.recommend([PHOTO], htype="image")
+    assert {each.error for each in exact.candidates} == {"exact"}
+    lossy = lakebed.recommend([PHOTO], htype="image", fidelity={"psnr_db": 30.0}, bandwidth=1e6)
+    assert lossy.pick.error.endswith("dB") and float(lossy.pick.error[:-3]) >= 30
+    assert len(taken(tmp_path, lossy, [PHOTO], htype="image")) == 1
+
+
+def test_small_pictures_are_no_files():
+    digits = [DRAW.integers(0, 17, (8, 8), "uint8") for _ in range(50)]
+    advice = lakebed.recommend(digits, htype="image.gray")
+    assert "png" not in {each.name for each in advice.candidates} and advice.unit == "chunk"
+
+
+def test_files_are_kept_as_they_are():
+    out = io.BytesIO()
+    Image.fromarray(PHOTO).save(out, "JPEG")
+    advice = lakebed.recommend([lakebed.read(out.getvalue())])
+    assert advice.arguments == {"sample_compression": "jpeg"} and "byte for byte" in advice.reason
+
+
+def test_floats_are_quantized_only_under_a_bound(tmp_path):
+    samples = [DRAW.standard_normal((80, 80)).cumsum(0).astype("float32") for _ in range(4)]
+    assert not any("quantize" in each.name for each in lakebed.recommend(samples).candidates)
+    advice = lakebed.recommend(samples, fidelity={"max_abs_error": 0.01}, bandwidth=1e6)
+    assert advice.pick.name.startswith("quantize") and advice.unit == "sample"
+    back = taken(tmp_path, advice, samples, dtype="float32", shape=(None, None))[:]
+    assert np.abs(back - np.stack(samples)).max() <= 0.01
+
+
+def test_noise_is_left_alone_and_bandwidth_counts():
+    noise = [DRAW.integers(0, 256, 50_000, "uint8") for _ in range(4)]
+    advice = lakebed.recommend(noise)
+    assert advice.pick.name == "none" and advice.arguments == {} and "nothing saves" in advice.reason
+    ramp = [np.arange(40_000, dtype="int64") for _ in range(4)]
+    slow = lakebed.recommend(ramp, bandwidth=1e3)
+    assert slow.pick.ratio == max(each.ratio for each in slow.candidates)
+
+
+def test_every_way_it_knows_can_be_asked():
+    for asked in (*advise._NUMBERS, *advise._EXACT, *advise._LOSSY):
+        assert lakebed.codecs.parse_pipelines(asked)
+    assert htypes.row_of("image").media == ("picture",)
+
+
+def test_the_picture(tmp_path):
+    plot(lakebed.recommend([PHOTO], htype="image"), tmp_path / "x.png")
+    with Image.open(tmp_path / "x.png") as drawn:
+        assert drawn.size == (960, 600) and len(drawn.getcolors(1 << 20)) > 3
+
+
+@pytest.mark.parametrize("samples", [[], [np.zeros(3), np.zeros((3, 3))], [np.zeros(0)]])
+def test_what_cannot_be_judged(samples):
+    with pytest.raises(LakebedError) as caught:
+        lakebed.recommend(samples)
+    assert caught.value.code == "E_ARGUMENT"
+
+
+def test_the_command(tmp_path, capsys):
+    pytest.importorskip("click")
+    pytest.importorskip("rich")
+    import json
+
+    from lakebed.cli import main
+
+    with lakebed.create(tmp_path / "x") as ds:
+        ds.create_tensor("t", dtype="int64", shape=())
+        ds.extend({"t": np.arange(5000) % 7})
+        ds.commit("numbers")
+    assert main(["recommend", str(tmp_path / "x"), "t", "--json", "--plot", str(tmp_path / "x.png")]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["arguments"] == {"chunk_compression": said["pick"]["asked"]}
+    assert (tmp_path / "x.png").stat().st_size > 1000
+    Image.fromarray(PHOTO).save(tmp_path / "a.png")
+    assert main(["recommend", str(tmp_path / "a.png")]) == 0
+    assert "kept byte for byte" in capsys.readouterr().out
