@@ -107,7 +107,7 @@ def _index(bad: bytes, twin: bytes, payload_differs: bool) -> list[str]:
 def _document(bad: bytes, twin: bytes, same: dict, bad_tree: Tree, twin_tree: Tree) -> list[str]:
     try:
         a, b = (json.loads(d, object_pairs_hook=_pairs) for d in (bad, twin))
-    except ValueError:
+    except (ValueError, RecursionError):
         return ["document text"]
     flat_a, flat_b = {}, {}
     _flatten(a, "", flat_a)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 import warnings
+import zlib
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ def array_bytes(codec: str, data: bytes, shape: tuple[int, ...], dtype: str) -> 
         raise Broken("E_EXTRA_MISSING", "codec.extra", "install lakebed-conform[pictures]")
     if picture.channels > 1 and picture.dtypes == ("uint16",):
         raise Broken("E_EXTRA_MISSING", "picture.rgb16", "16-bit colour")
+    if codec == "png":
+        _png_whole(data, picture)
     pixels = _decoded(codec, data, picture)
     if pixels.dtype == bool:  # Pillow's true is the byte 255
         pixels = pixels.view(np.uint8) != 0
@@ -37,6 +40,31 @@ def array_bytes(codec: str, data: bytes, shape: tuple[int, ...], dtype: str) -> 
     if pixels.dtype.name != dtype or pixels.size != int(np.prod(shape)):
         raise Broken("E_MEDIA_SHAPE", "media.header", f"decodes to {pixels.shape} {pixels.dtype}, recorded {shape}")
     return np.ascontiguousarray(pixels).astype(pixels.dtype.newbyteorder("<")).tobytes()
+
+
+def _png_whole(data: bytes, picture: Picture) -> None:
+    """IDAT must inflate to every row: decoders fill what is missing with zeros and say nothing [media.corrupt]."""
+    at, parts = 8, []
+    while at < len(data):
+        size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        parts += [data[at + 8 : at + 8 + size]] if kind == b"IDAT" else []
+        at += 12 + size
+    depth, colour, interlaced = data[24], data[25], data[28]
+    bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    passes = [(0, 0, 1, 1)] if not interlaced else _ADAM7
+    sides = [(-(-(picture.height - y) // dy), -(-(picture.width - x) // dx)) for x, y, dx, dy in passes]
+    due = sum(h * (1 + -(-w * bits // 8)) for h, w in sides if h > 0 and w > 0)
+    stream = zlib.decompressobj()
+    try:
+        found = len(stream.decompress(b"".join(parts), due + 1))
+    except zlib.error as e:
+        raise Broken("E_CODEC_DATA", "media.corrupt", f"IDAT: {e}") from None
+    if found != due:
+        raise Broken("E_CODEC_DATA", "media.corrupt", f"IDAT holds {found} bytes of {due}")
+
+
+#: first column, first row, step of columns, step of rows
+_ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
 
 
 def _decoded(codec: str, data: bytes, picture: Picture) -> np.ndarray:
