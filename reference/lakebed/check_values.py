@@ -131,7 +131,7 @@ class Values:
     # --- fidelity -------------------------------------------------------------------------------------------------
 
     def fidelity(self, placed: Placed, pipeline: Pipeline, stored: memoryview | bytes) -> None:
-        """[fidelity.stored] [htype.lossless.stored]"""
+        """[chunk.tensor.fidelity] [fidelity.stored] [htype.lossless.stored]"""
         if not pipeline:
             return
         for judged in self.uses:
@@ -149,7 +149,8 @@ class Values:
         self, judged: _Judged, step: codecs.Step, media: bool, placed: Placed, stored: memoryview | bytes
     ) -> Iterator[tuple[bool, str, str]]:
         params, promise = dict(step.params), judged.use.fidelity
-        if judged.row.exact and (_lossy_file(step.name, stored) if media else step.name == "quantize"):
+        kept = media and bool(params) and codecs.media_exact(step.name, params, self.index.dtype, placed.shape)
+        if judged.row.exact and not kept and (_lossy_file(step.name, stored) if media else step.name == "quantize"):
             yield False, "htype.lossless.stored", f"{step.name}, which loses, of htype {judged.use.htype}"
         if media and (not params or codecs.media_exact(step.name, params, self.index.dtype, placed.shape)):
             return  # a file as given, or nothing lost

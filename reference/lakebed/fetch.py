@@ -55,7 +55,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def __init__(self, policy: LinkPolicy) -> None:
         self._policy = policy
 
-    def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
+    def redirect_request(self, req, fp, code, msg, headers, newurl):
         reason = self._policy.refused(newurl)
         if reason is not None:
             raise _refused(newurl, reason)

@@ -1,4 +1,7 @@
-"""Floor 1. ``nii`` and ``nii.gz``: volumes with their scale kept apart, in numpy [codec.nii] [codec.nii_gz] [nifti.array]."""
+"""Floor 1. ``nii`` and ``nii.gz``: volumes, their scale kept apart, in numpy.
+
+[codec.nii] [codec.nii_gz] [nifti.array].
+"""
 
 from __future__ import annotations
 
@@ -78,7 +81,7 @@ def header(data: bytes) -> Header:
 def decoded(data: bytes, head: Header) -> np.ndarray:
     """The stored numbers, first axis fastest in the file; slope and intercept are not applied [nifti.scale]."""
     volume = _parsed(data)
-    stored = np.dtype(head.dtype).newbyteorder(volume.order)
+    stored = np.dtype(volume.order + np.dtype(head.dtype).str[1:])
     due = math.prod(volume.shape) * stored.itemsize
     if volume.start + due > len(data):
         raise corrupt("media.corrupt", f"the volume needs {volume.start + due} bytes, there are {len(data)}")
