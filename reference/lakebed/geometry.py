@@ -220,7 +220,10 @@ class Geometry:
         else:
             count = sum(int(self._crc_counts(a, b).sum()) for a, b in _blocks(self.n_units))
             per = 1 if count == self.n_units else 0
-        checked(self.index.crc, count, "chunk.index.crc")
+        crc = checked(self.index.crc, count, "chunk.index.crc")
+        largest = crc if isinstance(crc, int) else int(crc.max(initial=0))
+        if largest >= 1 << 32:
+            raise error("E_INDEX_LIMIT", "unit.crc_entries", f"a CRC-32 of {largest}")
         return per
 
     def _crc_counts(self, start: int, stop: int) -> np.ndarray:

@@ -233,7 +233,7 @@ export class Tensor {
     if (!items || item >= items[1] || index.tile) return absent();
     const u = index.unitOf(items[0] + item), [codec, ...more] = index.pipeline(u), format = codec?.get("name");
     if (codec && (!Object.hasOwn(CODECS, format) || format === "jxl_jpeg")) fail("E_CODEC_UNSUPPORTED", "codec.unknown", `codec ${format} is not in this port`, index.object);
-    if (!codec || more.length || codec.size > 1 || CODECS[format].kind !== "media") return absent();
+    if (!codec || more.length || CODECS[format].kind !== "media") return absent();
     const bytes = await this.#fetch(index, u, u);
     index.verify(u, bytes);
     return {format, bytes};
