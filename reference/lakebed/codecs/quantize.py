@@ -99,7 +99,8 @@ def _cut(step: float) -> float:
 
 
 def _linear(values: np.ndarray, name: str, bound: float) -> bytes | None:
-    wide = values.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # signalling NaN among the values
+        wide = values.astype(np.float64)
     fine = np.isfinite(wide)
     finite = wide if bool(fine.all()) else wide[fine]
     if len(finite) == 0:
