@@ -20,6 +20,8 @@ _MAGIC = b"\x89PNG\r\n\x1a\n"
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 _CHANNELS = {0: (), 2: (3,), 3: (3,), 4: (2,), 6: (4,)}
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+_PIECE = 1 << 18  # bytes inflated at a time, to be counted
 
 
 def _chunks(data: bytes):
@@ -89,10 +91,33 @@ def whole(data: bytes, head: Header) -> str | None:
     return f"{stored} bytes cannot hold {head.shape} pixels" if bits > 8 * 1040 * (stored + 16) else None
 
 
+def _all_there(data: bytes) -> bool:
+    """Whether the deflated data hold every row: Pillow leaves those that are absent black and says nothing."""
+    width, height, depth, colour, *_, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
+    bits = depth * _SAMPLES[colour]
+    passes = _ADAM7 if interlaced else ((0, 0, 1, 1),)
+    sides = [(-(-(width - x) // dx), -(-(height - y) // dy)) for x, y, dx, dy in passes]
+    left = sum(rows * (1 + (columns * bits + 7) // 8) for columns, rows in sides if columns > 0 and rows > 0)
+    stream = zlib.decompressobj()
+    try:
+        for kind, start, end in _chunks(data):
+            part = data[start:end] if kind == b"IDAT" else b""
+            while part and left > 0:
+                left -= len(stream.decompress(part, _PIECE))
+                part = stream.unconsumed_tail
+    except zlib.error:
+        return False
+    return left <= 0
+
+
 def decoded(data: bytes, head: Header) -> np.ndarray:
     """Pillow cuts 16-bit colours to 8, so they go another way [picture.rgb16]."""
     if head.dtype == "uint8" or len(head.shape) == 2:
-        return pixels(PngImageFile, data, head)
+        array = pixels(PngImageFile, data, head)
+        plain = data[25] != 3 and not data[28]  # neither palette nor interlaced: what is absent is black
+        if not (plain and array[-1].any()) and not _all_there(data):
+            raise corrupt("media.corrupt", "a PNG whose data end before its last row")
+        return array
     try:
         array = optional("imagecodecs", "image").png_decode(data)
         return _settled(array[..., : head.shape[2]], head)  # a transparent colour is not applied [picture.colour_key]
