@@ -122,7 +122,8 @@ TYPES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
 for key, (base, wrong, also) in TYPES.items():
     for name, value in wrong.items():
         features = ("codec.lz4",) if base == "packed" else ()
-        clauses = (f"chunk.index.{key}", "chunk.index.required", "chunk.index.early")
+        clauses = (f"chunk.index.{key}", "chunk.index.required", "chunk.index.early", "chunk.index.order")
+        clauses += ("chunk.open.index",)
         clauses += ("column.form",) if key in ("items", "missing", "unit", "codec", "stored", "crc") else ()
 
         @case(f"index/{key}_{name}", *clauses, features=features)

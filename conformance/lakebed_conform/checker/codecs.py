@@ -19,6 +19,9 @@ BYTES = frozenset({"lz4", "zstd", "deflate"})
 FILTERS = frozenset({"shuffle", "bitshuffle", "delta", "narrow", "quantize"})
 DATA = "E_CODEC_DATA"
 _SIZE, _ANY = range(1, 256), range(1, (1 << 32) + 1)
+#: media codecs of which only files are kept
+_FILES = ("jxl_jpeg", "hdr", "mp3", "ogg", "opus", "mp4", "mkv", "webm", "avi", "dcm", "las", "laz")
+_SCALE: dict[str, tuple[Any, bool]] = {"slope": ((-1e30, 1e30), False), "intercept": ((-1e30, 1e30), False)}
 #: parameters in their order: what they may be (a range, a tuple of values, a type) and whether they are required
 PARAMS: dict[str, dict[str, tuple[Any, bool]]] = {
     "lz4": {"level": (range(13), False)},
@@ -39,8 +42,22 @@ PARAMS: dict[str, dict[str, tuple[Any, bool]]] = {
     "tiff": {"compression": (("none", "deflate", "lzw"), False)},
     "bmp": {"bits": ((1, 8, 24), False)},
     "gif": {},
-}  # fmt: skip
-MEDIA = frozenset(PARAMS) - BYTES - FILTERS
+    "pcodec": {
+        "dtype": (("uint16", "uint32", "uint64", "int16", "int32", "int64", "float16", "float32", "float64"), True),
+        "level": (range(13), False),
+    },
+    "jpeg2000": {"lossless": (bool, False), "psnr": ((10.0, 100.0), False)},
+    "avif": {"lossless": (bool, False), "quality": (range(101), False),
+             "subsampling": (("4:4:4", "4:2:2", "4:2:0"), False), "speed": (range(11), False)},
+    "jxl": {"lossless": (bool, False), "distance": ((0.05, 25.0), False), "effort": (range(1, 10), False)},
+    "qoi": {"channels": ((3, 4), False)}, "ppm": {"bits": ((1, 8, 16, 32), False)}, "sgi": {"bits": ((8,), False)},
+    "ico": {"bits": ((1, 8, 16), False)}, "im": {"bits": ((1, 8, 16, 32), False)}, "xbm": {"bits": ((1,), False)},
+    "msp": {"bits": ((1,), False)}, "pcx": {"bits": ((1, 8), False)}, "dib": {"bits": ((1, 8, 24), False)},
+    "tga": {"bits": ((8,), False)}, "wav": {"rate": (range(1, 16_000_001), False)},
+    "flac": {"rate": (range(1, 655_351), False)}, "ply": {"bits": ((32, 64), False)}, "stl": {"bits": ((32,), False)},
+    "nii": _SCALE, "nii.gz": _SCALE | {"level": (range(10), False)},
+} | {name: {} for name in _FILES}  # fmt: skip
+MEDIA = frozenset(PARAMS) - BYTES - FILTERS - {"pcodec"}
 
 
 def pipeline_kind(pipeline: list[dict[str, Any]]) -> str:
@@ -62,6 +79,8 @@ def judge_pipeline(pipeline: Any, dtype: str) -> None:
         alone = name in PARAMS and name not in FILTERS | BYTES
         good = len(names) == 1 if alone else name not in BYTES or i == len(names) - 1
         good = good and (name != "quantize" or (i == 0 and "narrow" not in names))
+        if name == "pcodec":
+            good = len(names) == 1 and pipeline[0].get("dtype", dtype) == dtype
         need(good, "E_INDEX_CODEC", "codec.chain", f"{name} cannot stand at place {i} of {names}")
     for codec in pipeline:
         _judge_params(codec, dtype)
@@ -88,14 +107,14 @@ def _allowed(value: Any, allowed: Any) -> bool:
     if isinstance(allowed, range):
         return type(value) is int and value in allowed
     if isinstance(allowed[0], float):
-        return type(value) in (int, float) and 0 < value and allowed[0] <= value <= allowed[1]
+        return type(value) in (int, float) and (0 < value or allowed[0] < 0) and allowed[0] <= value <= allowed[1]
     return type(value) is type(allowed[0]) and value in allowed
 
 
 def decode(stored: bytes, pipeline: list[dict[str, Any]], length: int, dtype: str) -> bytes:
     """The ``length`` bytes that ``stored`` decodes to, all input consumed. Raises E_CODEC_DATA [7.2]."""
     for codec in pipeline:
-        known = PARAMS.get(codec["name"])
+        known = None if codec["name"] == "pcodec" else PARAMS.get(codec["name"])
         need(known is not None, "E_CODEC_UNSUPPORTED", "codec.unknown", f"codec {codec['name']}")
         extra = set(codec) - set(known or ()) - {"name"}
         need(not extra, "E_CODEC_UNSUPPORTED", "codec.params.unknown", f"{codec['name']}: {sorted(extra)}")
@@ -146,9 +165,36 @@ def _lz4(data: bytes, most: int) -> bytes:
 
     need(most <= 0x7E000000, DATA, "codec.lz4.limit", f"{most} bytes")
     try:
+        _lz4_walk(data)
+    except IndexError:
+        raise Broken(DATA, "codec.lz4.block", "cut short") from None
+    try:
         return lz4.block.decompress(data, uncompressed_size=most)
     except (lz4.block.LZ4BlockError, ValueError) as e:
         raise Broken(DATA, "codec.lz4.block", str(e)) from None
+
+
+def _lz4_walk(data: bytes) -> None:
+    """The rules of a block that libraries forgive: offsets, and where the last match may lie [codec.lz4.block]."""
+    at = out = begin = end = 0
+    while True:
+        token = data[at]
+        at += 1
+        n = token >> 4
+        while n >= 15 and (n == 15 or data[at - 1] == 255):
+            n, at = n + data[at], at + 1
+        at, out = at + n, out + n
+        if at >= len(data):
+            break
+        offset = data[at] | data[at + 1] << 8
+        need(1 <= offset <= out, DATA, "codec.lz4.offset", f"offset {offset} at byte {out}", at)
+        at, n = at + 2, token & 15
+        while n >= 15 and (n == 15 or data[at - 1] == 255):
+            n, at = n + data[at], at + 1
+        begin, end = out, out + n + 4
+        out = end
+    good = at == len(data) and (not end or (out - begin >= 12 and out - end >= 5))
+    need(good, DATA, "codec.lz4.block", "the block does not end in literals as it must")
 
 
 def _deflate(data: bytes, most: int) -> bytes:

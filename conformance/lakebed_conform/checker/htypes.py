@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -32,13 +33,27 @@ ROWS: dict[str, tuple[frozenset[str], tuple[tuple[int | None, ...], ...], str]] 
     "point": (INTEGERS | FLOATS, ((None, 2), (None, 3)), "either"),
     "polygon": (INTEGERS | FLOATS, ((None, 2), (None, 3)), "always"),
     "embedding": (FLOATS, ((None,),), "either"),
+    "bbox.3d": (INTEGERS | FLOATS, ((None, 9), (None, 8, 3)), "either"),
+    "intrinsics": (INTEGERS | FLOATS, ((None, 3, 3),), "either"),
+    "instance_label": (INTEGERS, (_2D, _3D, (None,)), "either"),
+    "keypoints_coco": (frozenset({"int16", "int32", "int64", "float32", "float64"}), (_2D,), "either"),
+    "video": (BYTE, ((None, None, None, 3),), "either"),
+    "audio": (frozenset({"int16", "int32", "uint8", "float32", "float64"}), (_2D,), "either"),
+    "dicom": (INTEGERS - {"int64", "uint64"}, (_2D, _3D, (None,) * 4), "either"),
+    "nifti": (INTEGERS | {"float32", "float64", "complex64", "complex128"}, (_3D, (None,) * 4), "either"),
+    "point_cloud": (frozenset({"float32", "float64"}), ((None, 3),), "either"),
+    "mesh": (frozenset({"float32", "float64"}), ((None, 3), (None, 3, 3)), "either"),
     "text": (BYTE, ((None,),), "either"),
     "json": (BYTE, ((None,),), "either"),
     "list": (BYTE, ((None,),), "always"),
     "tag": (BYTE, ((None,),), "always"),
 }
+LINKED = ("image", "image.rgb", "image.gray", "segment_mask", "binary_mask", "video", "audio", "dicom", "nifti",
+          "point_cloud", "mesh")  # fmt: skip
+ROWS |= {f"link[{htype}]": (BYTE, ((None,),), "either") for htype in LINKED}
 #: htypes whose samples are always exact
-LABELS = frozenset(ROWS) - {"image", "image.rgb", "image.gray", "embedding"}
+LABELS = frozenset(ROWS) - {"image", "image.rgb", "image.gray", "embedding", "video", "audio", "dicom", "nifti",
+                            "point_cloud", "mesh"}  # fmt: skip
 FIELD = "E_TENSOR_FIELD"
 
 
@@ -83,10 +98,10 @@ def _coords(t: Tensor, a: dict[str, Any]) -> None:
 
 
 def _keypoint_names(t: Tensor, a: dict[str, Any]) -> None:
-    clause = "htype.keypoints.names"
+    clause = f"htype.{t.htype}.names"
     names, lines = a.get("keypoints", []), a.get("connections", [])
     need(_distinct_strings(names), FIELD, clause, f"{t.name}: keypoints are no distinct strings")
-    most = len(names) if "keypoints" in a else t.shape[1]
+    most = len(names) if "keypoints" in a else t.shape[1] if t.htype == "keypoints" else None
     good = isinstance(lines, list) and all(isinstance(p, list) and len(p) == 2 for p in lines)
     good = good and all(type(n) is int and 0 <= n and (most is None or n < most) for p in lines for n in p)
     need(good, FIELD, clause, f"{t.name}: connections are no pairs of points")
@@ -94,6 +109,7 @@ def _keypoint_names(t: Tensor, a: dict[str, Any]) -> None:
 
 _ATTRIBUTES: dict[str, Callable[[Tensor, dict[str, Any]], None]] = {
     "class_label": _class_names, "segment_mask": _class_names, "bbox": _coords, "keypoints": _keypoint_names,
+    "keypoints_coco": _keypoint_names,
 }  # fmt: skip
 
 
@@ -161,7 +177,7 @@ def _named(t: Tensor, item: Item) -> None:
 def _finite(t: Tensor, item: Item) -> np.ndarray:
     values = numbers(item, t.dtype)
     if values.dtype.kind == "f":
-        _rule(np.isfinite(values).all(), f"htype.{t.htype}.finite", t, "a number is not finite")
+        _rule(np.isfinite(values).all(), f"htype.{t.htype.replace('.', '_')}.finite", t, "a number is not finite")
     return values
 
 
@@ -185,6 +201,38 @@ def _keypoints(t: Tensor, item: Item) -> None:
         _rule(item.shape[1] == k, "htype.keypoints.axes", t, detail, "E_SAMPLE_SHAPE")
     seen = values[..., 2]
     _rule(np.isin(seen, (0, 1, 2)).all(), "htype.keypoints.visibility", t, "visibility is not 0, 1 or 2")
+
+
+def _coco(t: Tensor, item: Item) -> None:
+    values = numbers(item, t.dtype)
+    said = len(t.attributes["keypoints"]) * 3 if "keypoints" in t.attributes else item.shape[0]
+    good = item.shape[0] == said and said % 3 == 0
+    _rule(good, "htype.keypoints_coco.axes", t, f"{item.shape[0]} rows", "E_SAMPLE_SHAPE")
+    _rule(np.isin(values[2::3], (0, 1, 2)).all(), "htype.keypoints_coco.visibility", t, "visibility is not 0, 1 or 2")
+
+
+def _bbox_3d(t: Tensor, item: Item) -> None:
+    values, mode = _finite(t, item), t.attributes.get("coords", {}).get("mode")
+    if mode:
+        _rule((len(item.shape) == 2) == (mode == "center"), "htype.bbox_3d.coords", t, f"mode {mode}, shape {item.shape}")
+    if len(item.shape) == 2:
+        _rule((values[:, 3:6] >= 0).all(), "htype.bbox_3d.size", t, "a box with a negative side")
+
+
+def _link(t: Tensor, item: Item) -> None:
+    data = item.array(t.dtype)
+    problem = json_problem(data)
+    value = {} if problem else json.loads(data)
+    good = isinstance(value, dict) and {"url"} <= set(value) <= {"url", "credentials"}
+    good = good and all(isinstance(v, str) for v in value.values())
+    _rule(good, "htype.link.value", t, problem or "no object of url and credentials", "E_VALUE_TEXT")
+    url, name = value["url"], value.get("credentials", "x")
+    good = 1 <= len(url) <= 2048 and url.isprintable() and _URL.match(url) is not None
+    _rule(good, "htype.link.url", t, f"url {url[:60]!r}")
+    _rule(1 <= len(name) <= 64, "htype.link.credentials", t, f"credentials of {len(name)} characters")
+
+
+_URL = re.compile(r"(https?|s3|gs|az)://[^/?#]+")
 
 
 def _polygon(t: Tensor, item: Item) -> None:
@@ -250,5 +298,7 @@ def _refused(name: str) -> Any:
 
 _VALUES: dict[str, Callable[[Tensor, Item], None]] = {
     "image": _image, "class_label": _named, "segment_mask": _named, "bbox": _bbox, "keypoints": _keypoints,
+    "bbox.3d": _bbox_3d, "intrinsics": _finite, "keypoints_coco": _coco,
+    **{f"link[{htype}]": _link for htype in LINKED},
     "point": _finite, "polygon": _polygon, "text": _text, "tag": _text, "json": _json, "list": _json,
 }  # fmt: skip

@@ -26,6 +26,8 @@ class Picture:
 
 def header(codec: str, data: bytes) -> Picture:
     """What the file's header says. Raises E_CODEC_DATA for another format, a cut file or a refused form."""
+    if codec not in _WALKERS:
+        raise Broken("E_CODEC_UNSUPPORTED", "codec.unknown", f"codec {codec}")
     try:
         return _WALKERS[codec](data)
     except (struct.error, IndexError, KeyError) as e:
