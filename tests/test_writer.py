@@ -290,7 +290,8 @@ def test_killed_writers_leave_nothing_visible(tmp_path: Path) -> None:
 def test_streaming_takes_little_memory(tmp_path: Path) -> None:
     """512 MiB through a writer, by arrays and one by one, raw and packed, below 300 MiB in all."""
     program = """
-        import sys, resource, lakebed, numpy as np
+        import shutil, sys, lakebed, numpy as np
+        from hostile import peak
         ds = lakebed.create(sys.argv[1])
         ds.create_tensor("raw", dtype="uint8", shape=(1 << 20,))
         ds.create_tensor("packed", dtype="uint8", shape=(None,), chunk_compression="lz4")
@@ -303,11 +304,12 @@ def test_streaming_takes_little_memory(tmp_path: Path) -> None:
         ds.commit()
         found = lakebed.open(sys.argv[1])
         assert len(found) == 512 and found.raw[383][5] == 11 and found.packed[0].shape == (1 << 18,)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        shutil.rmtree(sys.argv[1])
+        print(peak())
     """
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / "d")],
-        env={"PYTHONPATH": REFERENCE, "PATH": ""},
+        env={"PYTHONPATH": f"{REFERENCE}:{Path(__file__).parent}", "PATH": ""},
         capture_output=True,
         text=True,
         check=False,

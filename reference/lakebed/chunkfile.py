@@ -79,8 +79,8 @@ class ChunkFile:
         """Where each sample's file lies, when every sample is one file of one format in a mapped chunk."""
         index = self.index
         plain = index.items is None and index.tile is None and index.missing.__class__ is int and not index.missing
-        one = index.codec.__class__ is int and self.media[index.codec] and index.unit.__class__ is int and index.unit == 1  # type: ignore[index]
-        return self.geometry.unit_offsets if plain and one and self._view is not None else None
+        one = isinstance(index.codec, int) and self.media[index.codec] and isinstance(index.unit, int)
+        return self.geometry.unit_offsets if plain and one and index.unit == 1 and self._view is not None else None
 
     # --- stored bytes ---------------------------------------------------------------------------------------------
 
@@ -175,11 +175,12 @@ class ChunkFile:
         """
         trailing = self.index.shape[1:]
         ragged = self.flowing and not self.uniform and bool(self.index.shape) and self.geometry.raw
-        if self._rows is None and ragged and self._view is not None and self.geometry.n_items <= MOST_ROWS:
-            if all(isinstance(axis, int) and axis for axis in trailing):
-                ends = prefix(self.index.shape[0])  # type: ignore[arg-type]
-                size = int(ends[-1]) * math.prod(trailing)  # type: ignore[arg-type]
-                self._rows = np.frombuffer(self._view, self.dtype, size, 64).reshape(-1, *trailing), ends
+        even = all(isinstance(axis, int) and axis for axis in trailing)
+        wanted = self._rows is None and ragged and even and self.geometry.n_items <= MOST_ROWS
+        if wanted and self._view is not None:
+            ends = prefix(self.index.shape[0])  # type: ignore[arg-type]
+            size = int(ends[-1]) * math.prod(trailing)  # type: ignore[arg-type]
+            self._rows = np.frombuffer(self._view, self.dtype, size, 64).reshape(-1, *trailing), ends
         return self._rows
 
     def gather(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
@@ -261,9 +262,8 @@ class ChunkFile:
             units.append(unit if unit is not None and self.media[unit.codec] else None)
         wanted = {unit.number: unit for unit in units if unit is not None}
         data = dict(zip(wanted, self.stored(list(wanted.values())), strict=True))
-        return [
-            None if unit is None else (self.index.codecs[unit.codec][0].name, bytes(data[unit.number])) for unit in units
-        ]
+        name = [pipeline[0].name if pipeline else "" for pipeline in self.index.codecs]
+        return [None if unit is None else (name[unit.codec], bytes(data[unit.number])) for unit in units]
 
     # --- parts of one item ----------------------------------------------------------------------------------------
 

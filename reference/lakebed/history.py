@@ -255,8 +255,9 @@ def stamp(seconds: float) -> str:
 def log(store: Store, start: Loaded) -> Iterator[Loaded]:
     """``start`` and its ancestors, newest first; ends where the parent is none or expired.
 
-    [commit.parent.expired] [algo.expire.dangling]. Every parent has the SHA-256 that its child names, so no chain leads back to itself unless SHA-256 is broken; a
-    place that comes twice is refused all the same. Errors: E_COMMIT_PARENT and those of ``decode_commit``.
+    [commit.parent.expired] [algo.expire.dangling]. Every parent has the SHA-256 that its child names, so no chain leads
+    back to itself unless SHA-256 is broken; a place that comes twice is refused all the same. Errors: E_COMMIT_PARENT
+    and those of ``decode_commit``.
     """
     seen = set()
     while True:

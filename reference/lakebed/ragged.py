@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,8 @@ class Ragged:
     def of(samples: Sequence[np.ndarray | None], dtype: np.dtype, rank: int) -> Ragged:
         """From single arrays; None is missing."""
         missing = np.array([sample is None for sample in samples], bool)
-        shapes = np.array([(0,) * rank if s is None else s.shape for s in samples], np.int64).reshape(len(samples), rank)
+        rows = [(0,) * rank if sample is None else sample.shape for sample in samples]
+        shapes = np.array(rows, np.int64).reshape(len(samples), rank)
         flat = [sample.reshape(-1) for sample in samples if sample is not None]
         return Ragged(np.concatenate(flat) if flat else np.zeros(0, dtype), shapes, missing)
 
@@ -62,7 +64,7 @@ class Ragged:
         if self._regular and not self.missing.any():
             ends = self.offsets.tolist()
             values = self.values
-            return [values[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+            return [values[a:b] for a, b in pairwise(ends)]
         return [self[i] for i in range(len(self))]
 
     def __repr__(self) -> str:

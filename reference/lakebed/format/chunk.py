@@ -216,7 +216,7 @@ def _tile(tile: list[Any], rank: int, has_unit: bool) -> tuple[int, ...]:
     good = all(type(side) is int and 1 <= side <= MAX_INT for side in tile)
     if not good or len(tile) != rank or not rank or has_unit:
         detail = f"tile {tile!r} with rank {rank}" + (" and a unit key" if has_unit else "")
-        raise error("E_INDEX_TILE", "chunk.index.tile_fit", detail)
+        raise error("E_INDEX_TILE", "chunk.index.tile", detail)  # [chunk.index.tile_fit]
     return tuple(tile)
 
 
