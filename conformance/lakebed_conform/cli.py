@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 import time
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,60 @@ def matrix_(format_: str, ports: tuple[str, ...], path: Path | None) -> None:
     if not any(c.of for c in cells):
         sys.exit(3)
     sys.exit(1 if any(c.wrong for c in cells) else 0)
+
+
+@main.command("faults")
+@PORT
+@click.option("--quick", is_flag=True, help="fewer repetitions")
+def faults_(port: str, quick: bool) -> None:
+    """No room, sudden death, torn objects, two writers: what a writer leaves behind."""
+    from lakebed_conform.faults import faults
+
+    found = []
+    for trial in faults(find_port(port), quick=quick):
+        found.append(trial)
+        said, colour = {True: ("ok", None), False: ("wrong", "red"), None: ("untried", "yellow")}[trial.ok]
+        click.secho(f"{said:8} {trial.scenario:32} {trial.detail[:160]}", fg=colour)
+    good, bad = sum(t.ok is True for t in found), sum(t.ok is False for t in found)
+    click.echo(f"{good} of {len(found)} trials as they must be, {bad} wrong, {len(found) - good - bad} untried")
+    sys.exit(1 if bad else 0 if good else 3)
+
+
+@main.command("mutate")
+@FORMAT
+@click.option("--source", help="folder of the implementation; default: reference/lakebed of this checkout")
+@click.option("--only", multiple=True, help="glob over mutant ids; may be repeated")
+@click.option("--compare", is_flag=True, help="run the three weaker suites too")
+@click.option("--jobs", default=2, show_default=True)
+@click.option("--save", is_flag=True, help="write mutants/RESULTS.json and RESULTS.md (all mutants only)")
+@click.option("--check", is_flag=True, help="only tell which mutants no longer fit their source")
+def mutate_(
+    format_: str, source: str | None, only: tuple[str, ...], compare: bool, jobs: int, save: bool, check: bool
+) -> None:
+    """Seeded bugs of the reference: does the suite catch them?"""
+    from lakebed_conform import mutate as m
+
+    place, folder = m.source_of(source), m.mutants_folder()
+    mutants = [x for x in m.load_mutants() if not only or any(fnmatchcase(x.id, g) for g in only)]
+    if check:
+        found = m.stale(mutants, place)
+        for line in found:
+            click.echo(line)
+        click.echo(f"{len(mutants)} mutants, {len(found)} stale")
+        sys.exit(1 if found else 0)
+
+    def seen(fate: m.Fate) -> None:
+        click.secho(f"{'killed' if fate.by else 'SURVIVED':9} {fate.id:36} {fate.by}", fg=None if fate.by else "red")
+
+    fates = m.mutate(place, format_, mutants, compare=compare, jobs=jobs, seen=seen)
+    results = m.as_results(fates, m.reasons_of(folder))
+    for line in m.table(results):
+        click.echo(line)
+    if save and not only:
+        (folder / "RESULTS.json").write_text(json.dumps(results, indent=1) + "\n")
+        (folder / "RESULTS.md").write_text(m.page(results))
+    left = [f for f in fates if not f.by and f.level == "must" and not f.reason]
+    sys.exit(1 if left else 0)
 
 
 @main.command("new-port")
