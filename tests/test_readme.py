@@ -30,7 +30,7 @@ def test_code_runs_in_an_empty_folder(tmp_path, monkeypatch):
 def test_two_commands_of_one_line_each():
     commands = blocks("sh")
     assert [len(command.strip().splitlines()) for command in commands] == [1, 1]
-    assert commands[0].strip().endswith(".venv/bin/lakebed demo")
+    assert commands[0].strip().endswith(".venv/bin/lakebed-conform run --format 1.0 --port lakebed")
     assert commands[1].strip().endswith(".venv/bin/python -m pytest")
 
 
