@@ -38,6 +38,20 @@ def tree(root: Path) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
+def test_files_are_kept_without_the_libraries_that_would_encode_such(tmp_path, monkeypatch):
+    """The base install: a format that could not be written here is still kept in the tensor beside the others."""
+    for place in ("lakebed.codecs.pipeline", "lakebed.importers.folder", "lakebed.codecs.png", "lakebed.codecs.jpeg"):
+        monkeypatch.setattr(f"{place}.installed", lambda module: module == "PIL")
+    source = fill(tmp_path / "in", {"a/x.png": picture(), "a/y.jpg": picture("jpeg"), "b/z.avif": picture("avif")})
+    done = import_folder(source, tmp_path / "ds")
+    assert (done.rows, done.refused) == (3, []) and "avif" in formats("uint8")
+    export(lakebed.open(tmp_path / "ds"), tmp_path / "back")
+    assert tree(tmp_path / "back") == tree(source)
+    with lakebed.create(tmp_path / "other") as ds, pytest.raises(lakebed.UnsupportedError) as caught:
+        ds.create_tensor("images", htype="image", sample_compression="avif", fidelity="exact")
+    assert caught.value.code == "E_EXTRA_MISSING" and "lakebed[image]" in str(caught.value)
+
+
 # --- the corpus ------------------------------------------------------------------------------------------------------
 
 

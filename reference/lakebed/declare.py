@@ -121,8 +121,10 @@ def settle(declared: Declared, *, given: bool) -> Declared:
         declared.fidelity = fidelity.EXACT if exact else fidelity.LOSSY
     _check_fidelity(declared)
     _check_media(declared)
+    declared.pipelines = tuple(_shaped(p, declared) for p in declared.pipelines)
+    encoding = declared.array_pipeline
     declared.pipelines = tuple(
-        codecs.resolve(_shaped(p, declared), declared.dtype, declared.shape) for p in declared.pipelines
+        codecs.resolve(p, declared.dtype, declared.shape, encodes=p is encoding) for p in declared.pipelines
     )
     if htypes.row_of(declared.htype).exact:
         _check_label(declared)

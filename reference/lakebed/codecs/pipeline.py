@@ -161,20 +161,21 @@ def _hold_required(row: Codec | None, name: str, params: Params) -> None:
         raise error("E_INDEX_CODEC", "codec.quantize.bound", "quantize needs one of max_abs_error and max_rel_error")
 
 
-def resolve(pipeline: Pipeline, dtype: str, shape: Shape | None = None) -> Pipeline:
+def resolve(pipeline: Pipeline, dtype: str, shape: Shape | None = None, *, encodes: bool = True) -> Pipeline:
     """``pipeline`` with everything filled in that ``dtype`` decides, and the defaults of media parameters.
 
     What a unit's values decide (the width of narrow, the element size after quantize) is left to :func:`encode_unit`.
-    Refuses what cannot take the dtype or the shape [codec.takes], or lacks its library (E_EXTRA_MISSING).
+    Refuses what cannot take the dtype or the shape [codec.takes], or lacks its library (E_EXTRA_MISSING); one that
+    only keeps files (``encodes`` is false) does without the library that encoding would need.
     """
     steps: list[Step] = []
     for step in pipeline:
         sized = not any(before.name in ("quantize", "narrow") for before in steps)
-        steps.append(_resolved(step, dtype, shape, sized))
+        steps.append(_resolved(step, dtype, shape, sized, encodes))
     return _formed(tuple(steps))
 
 
-def _resolved(step: Step, dtype: str, shape: Shape | None, sized: bool) -> Step:
+def _resolved(step: Step, dtype: str, shape: Shape | None, sized: bool, encodes: bool) -> Step:
     row = CODECS[step.name]
     reason = row.takes(dtype, shape)
     if reason is not None:
@@ -185,7 +186,7 @@ def _resolved(step: Step, dtype: str, shape: Shape | None, sized: bool) -> Step:
     params = dict(step.params)
     if row.kind == "media":
         params = {**_defaults(row), **params}
-        lacks = None if row.needs is None else row.needs(params, dtype, shape)
+        lacks = row.needs(params, dtype, shape) if encodes and row.needs is not None else None
         if lacks is not None and not installed(lacks[0]):
             detail = f"{row.name} of this kind needs {lacks[0]}; pip install 'lakebed[{lacks[1]}]'"
             raise error("E_EXTRA_MISSING", "codec.extra", detail)
