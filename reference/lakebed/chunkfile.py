@@ -147,7 +147,7 @@ class ChunkFile:
     def sample(self, number: int) -> Any:
         """None when missing, an array, or a list of arrays in a sequence. ``number`` is below ``samples``."""
         if self._flat is not None:
-            unit = number // self.index.unit  # type: ignore[operator]
+            unit: int = number // self.index.unit  # type: ignore[assignment]
             if not self._verified[unit]:
                 self.stored([self.geometry.unit(unit)])
             return self._flat[number, ...].copy()
@@ -179,7 +179,7 @@ class ChunkFile:
         wanted = self._rows is None and ragged and even and self.geometry.n_items <= MOST_ROWS
         if wanted and self._view is not None:
             ends = prefix(self.index.shape[0])  # type: ignore[arg-type]
-            size = int(ends[-1]) * math.prod(trailing)  # type: ignore[arg-type]
+            size = int(ends[-1]) * math.prod(trailing)
             self._rows = np.frombuffer(self._view, self.dtype, size, 64).reshape(-1, *trailing), ends
         return self._rows
 
@@ -230,7 +230,7 @@ class ChunkFile:
         step = self.index.codecs[unit.codec][0]
         stored = self.stored([unit])[0] if data is None else data
         try:
-            return codecs.decode_media(step.name, step.params, stored, self.index.dtype, shape)
+            return codecs.decode_media(step.name, dict(step.params), stored, self.index.dtype, shape)
         except LakebedError as cause:
             if cause.object is None:
                 cause.object, cause.offset = self.key, unit.offset
@@ -272,7 +272,8 @@ class ChunkFile:
         if self.index.tile is not None:
             return self.tiles(number, region)
         part = self._media_part(number, region)
-        part = self.item(number)[(*region, ...)] if part is None else part
+        box: Any = (*region, ...)  # a tuple of slices is one index
+        part = self.item(number)[box] if part is None else part
         return np.ascontiguousarray(part).reshape(part.shape)
 
     def _media_part(self, number: int, region: Region) -> np.ndarray | None:
@@ -356,8 +357,8 @@ class ChunkFile:
         elif self.geometry.item_bytes:
             order = np.argsort(numbers, kind="stable")
             sorted_numbers = numbers[order]
-            units = dict.fromkeys(self.geometry.unit_of(n) for n in sorted_numbers.tolist())
-            for start, items in self._blocks(units, spread):
+            touched = dict.fromkeys(self.geometry.unit_of(n) for n in sorted_numbers.tolist())
+            for start, items in self._blocks(touched, spread):
                 low, high = np.searchsorted(sorted_numbers, [start, start + len(items)])
                 mine = order[low:high]
                 out[mine if where is None else where[mine]] = items[numbers[mine] - start]

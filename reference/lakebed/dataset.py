@@ -31,6 +31,7 @@ class Dataset:
     """
 
     _pending: Pending | None = None
+    _chunks: Chunks
 
     @classmethod
     def expected(cls, store: Store, branch: str, hint: Hint) -> Dataset:

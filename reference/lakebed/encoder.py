@@ -94,7 +94,7 @@ def _file(tensor: Declared, file: EncodedFile) -> Item:
     if row.exact and not file.lossless:
         detail = f"{_name(file)} is lossy {file.format}; {tensor.htype} must be exact"
         raise error("E_FIDELITY_LABEL", "htype.lossless", detail)
-    if row.check is not None:
+    if row.check is not None and array is not None:
         htypes.check_sample(tensor, array.reshape(shape))
     return Item(shape, data=kept[1], pipeline=codecs.verbatim(kept[0]))
 

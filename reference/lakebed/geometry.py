@@ -51,7 +51,7 @@ class Geometry:
             checked(axis, self.n_items, "chunk.index.shape")
         uniform = all(isinstance(axis, int) for axis in index.shape)
         self.item_shape: tuple[int, ...] | None = index.shape if uniform else None  # type: ignore[assignment]
-        self.item_bytes: int | None = math.prod(self.item_shape) * self.itemsize if uniform else None
+        self.item_bytes: int | None = None if self.item_shape is None else math.prod(self.item_shape) * self.itemsize
         decoded = self._total_bytes()
         self._tile_starts: np.ndarray | None = None
         self._unit_starts: np.ndarray | None = None  # first item of every unit, where units are uneven
@@ -88,7 +88,7 @@ class Geometry:
         return size
 
     def _item_bytes(self, start: int, stop: int, kind: type = np.int64) -> np.ndarray:
-        out = np.full(stop - start, self.itemsize, kind)
+        out: np.ndarray = np.full(stop - start, self.itemsize, kind)
         for axis in self.index.shape:
             out *= axis if isinstance(axis, int) else axis[start:stop].astype(kind)
         return out
@@ -282,7 +282,7 @@ class Geometry:
         if self._sample_starts is not None:
             return self._sample_starts[first : first + count + 1]
         step = (1 if self.index.items is None else at(self.index.items, 0)) if not at(self.index.missing, 0) else 0
-        return np.arange(first * step, (first + count) * step + 1, step or 1, np.int64) if step else np.zeros(
+        return np.arange(first, first + count + 1, dtype=np.int64) * step if step else np.zeros(
             count + 1, np.int64
         )
 
@@ -307,8 +307,9 @@ class Geometry:
 
     def unit_of(self, item: int) -> int:
         """The unit that holds an item (not for tiled chunks)."""
-        if self._unit_starts is None:
-            return item // self.index.unit  # type: ignore[operator]
+        if isinstance(self.index.unit, int):
+            return item // self.index.unit
+        assert self._unit_starts is not None
         return int(np.searchsorted(self._unit_starts, item, "right")) - 1
 
     @property

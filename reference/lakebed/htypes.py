@@ -55,7 +55,9 @@ class TensorLike(Protocol):
     dtype: str
     shape: Shape
     sequence: bool
-    attributes: Mapping[str, Any]
+
+    @property
+    def attributes(self) -> Mapping[str, Any]: ...
 
 
 @dataclass(frozen=True, slots=True)

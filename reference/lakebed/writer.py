@@ -216,7 +216,7 @@ class ChunkWriter:
     def _emit(self, raw: memoryview, items: int) -> None:
         """One unit, stored raw when encoding does not make it smaller [write.unit.raw]."""
         pipeline, data = codecs.encode_unit(self.pipeline, raw) if self.pipeline else (RAW, raw)
-        self._unit(data, items, pipeline)
+        self._unit(memoryview(data), items, pipeline)
 
     def _emit_all(self, parts: list[tuple[memoryview, int]]) -> None:
         """Complete units in their order, encoded side by side; ``parts`` is emptied."""
@@ -247,8 +247,7 @@ class ChunkWriter:
         grid = [-(-n // t) for n, t in zip(item.shape, tile, strict=True)]
         for place in np.ndindex(*grid) if item.size else ():
             box = tuple(slice(p * t, (p + 1) * t) for p, t in zip(place, tile, strict=True))
-            raw = memoryview(np.ascontiguousarray(item[box]).reshape(-1).view(np.uint8))
-            self._emit(raw, 1)
+            self._emit(array_bytes(np.ascontiguousarray(item[box])), 1)
 
     def add_stored(self, shape: tuple[int, ...], units: Iterable[tuple[bytes | memoryview, Pipeline]]) -> None:
         """One item whose units (its tiles, or the one that is the whole of it) are taken over as they are stored."""
@@ -394,7 +393,7 @@ def _unit_column(items: list[int]) -> Column:
 
 def array_bytes(array: np.ndarray) -> memoryview:
     """The bytes of a C-contiguous array, without copying."""
-    return memoryview(array.reshape(-1).view(np.uint8)) if array.size else memoryview(b"")
+    return array.reshape(-1).view(np.uint8).data if array.size else memoryview(b"")
 
 
 def item_size(shape: Sequence[int | None], itemsize: int) -> int | None:
