@@ -33,7 +33,8 @@ export function openChunk(bytes, row, object, odd) {
     const bits = Array.from({length: 32}, (_, i) => i).filter((i) => (features >>> i) & 1);
     fail("E_CHUNK_FEATURE", "chunk.open.features", `feature bits ${bits.join(", ")} are not known`, object, at + 16);
   }
-  const map = unpack(bytes.subarray(0, N), object, 64 + P, odd);
+  const long = [], map = unpack(bytes.subarray(0, N), object, 64 + P, (offset) => long.push(offset));
+  if (odd) long.forEach(odd);
   return new Index(map, P, object, d.getUint16(14, true));
 }
 

@@ -35,24 +35,20 @@ async function hint(store, branch) {
   }
 }
 
-// The number of the newest commit; 0 when the branch has none.
+// The number of the newest commit, by listing or by search from the hint [algo.newest]; 0 when the branch has none.
 export async function newest(store, branch) {
+  const listed = await listCommits(store, branch);
+  if (listed) return listed.at(-1)?.number ?? 0;
   const has = (n) => n <= 9999999999 && store.exists(commitKey(branch, n));
-  let n = await hint(store, branch);
-  if (!(await has(n || 1))) {
-    const listed = await listCommits(store, branch);
-    if (listed) return listed.at(-1)?.number ?? 0;
-    if (!n) return 0;
-  }
-  n ||= 1;
-  let step = 1;
-  while (await has(n + step)) (n += step), (step *= 2);
-  for (let lo = n, hi = n + step; ; ) {
-    if (hi - lo <= 1) return lo;
+  let lo = await hint(store, branch), step = 1;
+  if (!(await has(lo || 1))) return 0;
+  for (lo ||= 1; await has(lo + step); step *= 2) lo += step;
+  for (let hi = lo + step; hi - lo > 1; ) {
     const mid = Math.floor((lo + hi) / 2);
     if (await has(mid)) lo = mid;
     else hi = mid;
   }
+  return lo;
 }
 
 // The number of the newest commit, which must be there.

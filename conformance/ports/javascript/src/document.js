@@ -161,7 +161,7 @@ export function commit(bytes, object, place = null, report = raise) {
     let sound = true;
     const told = (e) => ((sound = false), report(new LakebedError(e.code, e.clause, `tensor ${key}: ${e.detail}`, object)));
     if (!isTensorName(key)) bad("E_TENSOR_FIELD", "tensor.name", `${JSON.stringify(key.slice(0, 80))} is no tensor name`);
-    const above = key.split("/").slice(0, -1).map((_, i, all) => all.slice(0, i + 1).join("/")).find((k) => k in doc.tensors);
+    const above = isTensorName(key) && key.split("/").slice(0, -1).map((_, i, all) => all.slice(0, i + 1).join("/")).find((k) => k in doc.tensors);
     if (above) bad("E_TENSOR_FIELD", "tensor.name", `${key} lies beneath ${above}`);
     if (!isObject(t)) {
       bad("E_TENSOR_FIELD", "tensor.members", `tensor ${key} is no object`);

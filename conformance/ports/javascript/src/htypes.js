@@ -5,42 +5,54 @@ import {parse, plain} from "./json.js";
 
 const INTS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"];
 const FLOATS = ["float16", "float32", "float64", "bfloat16", "float8_e4m3fn", "float8_e5m2"];
-const PIXELS = ["uint8", "uint16"], UINTS = INTS.slice(4), n = null;
-const of = (dtypes, shapes, more = {}) => ({dtypes, shapes, exact: true, ...more});
+const PIXELS = ["uint8", "uint16"], REALS = [...FLOATS, ...INTS], BYTES = ["uint8"], n = null;
+const of = (dtypes, shapes, more = {}) => ({dtypes, shapes, exact: true, sequence: false, ...more});
+const open = {exact: false}, list = {sequence: true}, flat = [n], plane = [n, n], solid = [n, n, n];
 const HTYPES = {
-  image: of(PIXELS, [[n, n, n], [n, n]], {exact: false}), "image.rgb": of(PIXELS, [[n, n, 3]], {exact: false}),
-  "image.gray": of(PIXELS, [[n, n], [n, n, 1]], {exact: false}), class_label: of(INTS, [[], [n]]), bbox: of([...FLOATS, ...INTS], [[n, 4]]),
-  binary_mask: of(["bool"], [[n, n], [n, n, n]]), segment_mask: of(UINTS, [[n, n], [n, n, n]]), keypoints: of(["float32", "int32"], [[n, n, 3]]),
-  point: of([...FLOATS, ...INTS], [[n, 2], [n, 3]]), polygon: of([...FLOATS, ...INTS], [[n, 2], [n, 3]], {sequence: true}),
-  embedding: of(FLOATS, [[n]], {exact: false}), text: of(["uint8"], [[n]]), json: of(["uint8"], [[n]]),
-  list: of(["uint8"], [[n]], {sequence: true}), tag: of(["uint8"], [[n]], {sequence: true}),
+  image: of(PIXELS, [solid, plane], open), "image.rgb": of(PIXELS, [[n, n, 3]], open), "image.gray": of(PIXELS, [plane, [n, n, 1]], open),
+  class_label: of(INTS, [[], flat]), bbox: of(REALS, [[n, 4]]), binary_mask: of(["bool"], [plane, solid]), segment_mask: of(INTS.slice(4), [plane, solid]),
+  keypoints: of(["float32", "int32"], [[n, n, 3]]), point: of(REALS, [[n, 2], [n, 3]]), polygon: of(REALS, [[n, 2], [n, 3]], list),
+  embedding: of(FLOATS, [flat], open), text: of(BYTES, [flat]), json: of(BYTES, [flat]), list: of(BYTES, [flat], list), tag: of(BYTES, [flat], list),
+  "bbox.3d": of(REALS, [[n, 9], [n, 8, 3]]), intrinsics: of(REALS, [[n, 3, 3]]), instance_label: of(INTS, [plane, solid, flat]),
+  keypoints_coco: of(["int32", "int16", "int64", "float32", "float64"], [plane]), video: of(BYTES, [[n, n, n, 3]], open),
+  audio: of(["int16", "int32", "uint8", "float32", "float64"], [plane], open), dicom: of(["uint8", "int8", "uint16", "int16", "uint32", "int32"], [plane, solid, [n, n, n, n]], open),
+  nifti: of([...INTS, "float32", "float64", "complex64", "complex128"], [solid, [n, n, n, n]], open),
+  point_cloud: of(["float32", "float64"], [[n, 3]], open), mesh: of(["float32", "float64"], [[n, 3], [n, 3, 3]], open),
 };
+for (const h of ["image", "image.rgb", "image.gray", "segment_mask", "binary_mask", "video", "audio", "dicom", "nifti", "point_cloud", "mesh"]) HTYPES[`link[${h}]`] = of(BYTES, [flat]);
 const row = (htype) => (Object.hasOwn(HTYPES, htype) ? HTYPES[htype] : null);
 export const isKnown = (htype) => htype === "generic" || row(htype) !== null;
 export const isExact = (htype) => row(htype)?.exact ?? false;
 
 const distinct = (v) => Array.isArray(v) && v.every((x) => typeof x === "string") && new Set(v).size === v.length;
 const isPairs = (v, k) => Array.isArray(v) && v.every((p) => Array.isArray(p) && p.length === 2 && p.every((i) => Number.isInteger(i) && i >= 0 && i < k));
+const choices = (v, rules) => v !== null && typeof v === "object" && !Array.isArray(v) && Object.entries(v).every(([k, x]) => rules[k]?.includes(x));
+const points = {keypoints: distinct, connections: (v, a) => isPairs(v, Array.isArray(a.keypoints) ? a.keypoints.length : Infinity)};
+// Attributes: test(value, all attributes); the clause is that of the htype and `names`, or `coords`.
+const ATTRIBUTES = {
+  class_label: {class_names: distinct}, segment_mask: {class_names: distinct}, keypoints: points, keypoints_coco: points,
+  bbox: {coords: (v) => choices(v, {type: ["pixel", "fractional"], mode: ["LTRB", "LTWH", "CCWH"]})}, "bbox.3d": {coords: (v) => choices(v, {mode: ["center", "vertex"]})},
+};
 
 // dtype, shape, sequence and attributes against the row [htype.fits].
-export function fits(tensor, object, report) {
-  const {htype, dtype, shape, sequence} = tensor, known = row(htype), a = plain(tensor.attributes);
-  const bad = (clause, detail) => report(new LakebedError("E_TENSOR_FIELD", clause, `tensor ${tensor.name}: ${detail}`, object));
+export function fits({name, htype, dtype, shape, sequence, attributes}, object, report) {
+  const known = row(htype), a = plain(attributes);
+  const bad = (clause, detail) => report(new LakebedError("E_TENSOR_FIELD", clause, `tensor ${name}: ${detail}`, object));
   if (!known) return;
   if (!known.dtypes.includes(dtype)) bad("htype.fits", `${htype} of dtype ${dtype}`);
   const fit = (s) => s.length === shape.length && s.every((d, i) => d === null || d === shape[i]);
   if (!known.shapes.some(fit)) bad("htype.fits", `${htype} of shape [${shape}]`);
   if (known.sequence && !sequence) bad("htype.sequence", `${htype} is no sequence`);
-  if (["class_label", "segment_mask"].includes(htype) && "class_names" in a && !distinct(a.class_names)) bad(`htype.${htype}.names`, "class_names");
-  if (htype === "bbox" && "coords" in a) {
-    const {type = "pixel", mode = "LTWH"} = a.coords ?? {};
-    if (a.coords === null || typeof a.coords !== "object" || Array.isArray(a.coords) || !["pixel", "fractional"].includes(type) || !["LTRB", "LTWH", "CCWH"].includes(mode)) {
-      bad("htype.bbox.coords", "coords");
-    }
+  for (const [key, test] of Object.entries(ATTRIBUTES[htype] ?? {})) {
+    if (key in a && !test(a[key], a)) bad(`htype.${htype.replace(".", "_")}.${key === "coords" ? key : "names"}`, key);
   }
-  if (htype !== "keypoints") return;
-  if ("keypoints" in a && !distinct(a.keypoints)) bad("htype.keypoints.names", "keypoints");
-  if ("connections" in a && !isPairs(a.connections, Array.isArray(a.keypoints) ? a.keypoints.length : Infinity)) bad("htype.keypoints.names", "connections");
+}
+
+// A link's URL [htype.link.url]: scheme and host, printable; and no secret in it [htype.link.secret].
+function isUrl(url) {
+  const m = /^(https?|s3|gs|az):\/\/([^/?#]+)([^?#]*)(\?[^#]*)?/i.exec(url);
+  return url.length <= 2048 && !/[^\x21-\x7e]/.test(url) && m !== null && !m[2].includes("@")
+    && !/[?&][^=&]*(signature|token|key|secret|password|credential)[^=&]*=/i.test(m[4] ?? "");
 }
 
 // Tells report(code, clause, detail) of what an item breaks. `part`: a tile, of which only single elements are judged.
@@ -58,11 +70,11 @@ export function judgeItem(tensor, item, report, part = false) {
   const strings = (clause) => text(bytes) !== null || bad(clause, "not UTF-8", "E_VALUE_TEXT");
   const value = (clause) => {
     try {
-      if (bytes[0] === 0xef && bytes[1] === 0xbb) bad(clause, "a byte order mark", "E_VALUE_TEXT");
-      parse(bytes, null, false);
+      if (bytes[0] === 0xef && bytes[1] === 0xbb) return void bad(clause, "a byte order mark", "E_VALUE_TEXT");
+      return parse(bytes, null, false);
     } catch (e) {
       if (!(e instanceof LakebedError)) throw e;
-      bad(clause, e.detail, "E_VALUE_TEXT");
+      return void bad(clause, e.detail, "E_VALUE_TEXT");
     }
   };
   const RULES = {
@@ -81,9 +93,29 @@ export function judgeItem(tensor, item, report, part = false) {
       if (Array.isArray(a.keypoints) && shape[1] !== a.keypoints.length) bad("keypoints.axes", `${shape[1]} points, ${a.keypoints.length} names`, "E_SAMPLE_SHAPE");
       if (finite(v, "keypoints.finite") === true && v.some((x, i) => i % 3 === 2 && ![0, 1, 2].includes(x))) bad("keypoints.visibility", "a visibility is not 0, 1 or 2");
     },
+    keypoints_coco() {
+      const v = item.numbers(), [rows, objects] = shape;
+      if (rows % 3 || (Array.isArray(a.keypoints) && rows !== 3 * a.keypoints.length)) return bad("keypoints_coco.axes", `${rows} rows`, "E_SAMPLE_SHAPE");
+      return v.some((x, i) => Math.floor(i / objects) % 3 === 2 && ![0, 1, 2].includes(Number(x))) && bad("keypoints_coco.visibility", "a visibility is not 0, 1 or 2");
+    },
+    "bbox.3d"() {
+      const v = item.numbers().map(Number), mode = a.coords?.mode;
+      if (mode && (mode === "center") !== (shape.length === 2)) return bad("bbox_3d.coords", `mode ${mode} of items of rank ${shape.length}`);
+      return finite(v, "bbox_3d.finite") === true && shape.length === 2 && v.some((x, i) => i % 9 > 2 && i % 9 < 6 && x < 0) && bad("bbox_3d.size", "a size is below 0");
+    },
+    intrinsics: () => finite(item.numbers(), "intrinsics.finite"),
+    link() {
+      const v = value("link.value");
+      if (v === undefined) return undefined;
+      const strings = v !== null && typeof v === "object" && !Array.isArray(v) && typeof v.url === "string" && Object.entries(v).every(([k, x]) => ["url", "credentials"].includes(k) && typeof x === "string");
+      if (!strings) return bad("link.value", "no object of url and credentials", "E_VALUE_TEXT");
+      if (!isUrl(v.url)) bad("link.url", "no address that a link may have");
+      return "credentials" in v && (v.credentials.length < 1 || v.credentials.length > 64) && bad("link.credentials", "no name of 1 to 64 characters");
+    },
     point: () => finite(item.numbers(), "point.finite"),
     polygon: () => (shape[0] ? finite(item.numbers(), "polygon.finite") : bad("polygon.points", "a polygon without points")),
     text: () => strings("text.utf8"), tag: () => strings("tag.value"), json: () => value("json.value"), list: () => value("list.value"),
   };
-  return Object.hasOwn(RULES, htype) ? RULES[htype]() : undefined;
+  const kind = htype.startsWith("link[") ? "link" : htype;
+  return Object.hasOwn(RULES, kind) ? RULES[kind]() : undefined;
 }

@@ -147,7 +147,7 @@ test("long tables go into a manifest, and rows behind it stay readable [manifest
 
 test("the suite's cases: what is valid is faultless, what is invalid is found", {skip: !existsSync(CASES) && "the cases are not here"}, async () => {
   let n = 0;
-  for (const group of readdirSync(CASES)) {
+  for (const group of ["hostile", "table", "tile", "canonical"]) {
     for (const name of readdirSync(join(CASES, group))) {
       const folder = join(CASES, group, name), store = new FolderStore(join(folder, "dataset")), found = join(folder, "case.json");
       if (!existsSync(found)) continue;
