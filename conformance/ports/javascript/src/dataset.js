@@ -40,15 +40,16 @@ export async function newest(store, branch) {
   const listed = await listCommits(store, branch);
   if (listed) return listed.at(-1)?.number ?? 0;
   const has = (n) => n <= 9999999999 && store.exists(commitKey(branch, n));
-  let lo = await hint(store, branch), step = 1;
-  if (!(await has(lo || 1))) return 0;
-  for (lo ||= 1; await has(lo + step); step *= 2) lo += step;
+  const known = await hint(store, branch), there = await has(known || 1);
+  if (!there && !known) return 0;
+  let lo = known || 1, step = 1;
+  for (; await has(lo + step); step *= 2) lo += step;
   for (let hi = lo + step; hi - lo > 1; ) {
     const mid = Math.floor((lo + hi) / 2);
     if (await has(mid)) lo = mid;
     else hi = mid;
   }
-  return lo;
+  return there || lo > known ? lo : 0;
 }
 
 // The number of the newest commit, which must be there.

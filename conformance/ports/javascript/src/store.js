@@ -17,7 +17,7 @@ const long = (key, limit) => fail("E_JSON_LIMIT", "store.get.limit", `longer tha
 // An HTTP root, in the browser or anywhere with fetch.
 export class FetchStore {
   constructor(root) {
-    this.root = root.endsWith("/") ? root : `${root}/`;
+    this.root = String(root).replace(/\/?$/, "/");
   }
   async #fetch(key, init = {}) {
     let reply;
