@@ -62,6 +62,13 @@ def two_commits(store):
 # --- two passes ------------------------------------------------------------------------------------------------------
 
 
+def test_a_place_is_enough(tmp_path):
+    store = LocalStore(str(tmp_path), writable=True)
+    named, _, _ = two_commits(store)
+    assert collect(str(tmp_path), grace=0, alone=True, now=later(0.001)).deleted == (names.chunk_key(named[9]),)
+    assert expire(tmp_path, keep_last=1).commits == (("main", 1),)
+
+
 def test_two_passes_a_grace_period_apart(store):
     named, _, second = two_commits(store)
     assert collect(store).phase == "clean"  # the garbage is too young to be listed

@@ -96,6 +96,21 @@ def test_reading_takes_no_changes() -> None:
         refused("E_READ_ONLY", lambda where=where: lakebed.open(ds.store, "a", **where))
 
 
+def test_what_is_no_row() -> None:
+    with append(commits(1)) as ds:
+        for change in (ds.append, ds.extend, lambda row: ds.insert(0, row)):
+            refused("E_ARGUMENT", lambda change=change: change([{"x": 1}]))
+            refused("E_ARGUMENT", lambda change=change: change(None))
+        assert len(ds) == 1 and not ds.changed
+
+
+def test_a_closed_dataset_takes_nothing_more() -> None:
+    with append(commits(1)) as ds:
+        pass
+    assert ds[0]["x"].item() == 0
+    refused("E_READ_ONLY", lambda: ds.append({"x": 1}), "was closed")
+
+
 def test_rows() -> None:
     ds = lakebed.open(commits(4))
     assert [row["x"].item() for row in ds] == [0, 1, 2, 3]
@@ -104,6 +119,7 @@ def test_rows() -> None:
     refused("E_SAMPLE_RANGE", lambda: ds[4])
     refused("E_SAMPLE_RANGE", lambda: ds[[9]])
     refused("E_ARGUMENT", lambda: ds[1.5])
+    refused("E_ARGUMENT", lambda: ds[True])
     refused("E_TENSOR_ABSENT", lambda: ds["nope"], "nope", "name")
     with pytest.raises(AttributeError):
         _ = ds.nope
@@ -397,6 +413,7 @@ def test_updates() -> None:
             ("E_ARGUMENT", slice(0, 3), [[1]]),
             ("E_ARGUMENT", slice(0, 3), 5),
             ("E_ARGUMENT", 1.5, [1]),
+            ("E_ARGUMENT", True, [1]),
             ("E_ARGUMENT", np.ones(3, bool), [[1]]),
             ("E_ARGUMENT", ([0, 1], 0), 5),
             ("E_ARGUMENT", (), 5),

@@ -75,6 +75,8 @@ def test_one(numbers: lakebed.Tensor, index: Any) -> None:
 def test_outside(numbers: lakebed.Tensor, index: Any) -> None:
     """[model.sample] [algo.read.1]: also an IndexError and a LookupError."""
     problem = refused("E_SAMPLE_RANGE", lambda: numbers[index])
+    asked = next(iter(index)) if isinstance(index, list) and len(index) == 1 else index
+    assert isinstance(asked, (list, np.ndarray)) or f"sample {asked} of 20" in str(problem)
     assert isinstance(problem, IndexError) and isinstance(problem, LookupError)
 
 
@@ -91,6 +93,9 @@ def test_outside(numbers: lakebed.Tensor, index: Any) -> None:
         np.zeros((2, 2), int),
         np.ones(19, bool),
         [True],
+        True,
+        np.True_,
+        np.array(1.0),
         {},
         slice(1, 2, 0),
         slice("a"),
@@ -99,6 +104,16 @@ def test_outside(numbers: lakebed.Tensor, index: Any) -> None:
 )
 def test_no_index(numbers: lakebed.Tensor, index: Any) -> None:
     assert refused("E_ARGUMENT", lambda: numbers[index]).object == "x"
+
+
+def test_parts_of_samples_that_miss_or_differ() -> None:
+    with lakebed.create(MemoryStore()) as ds:
+        ds.create_tensor("x", dtype="int16", shape=(None, 3))
+        ds.extend({"x": [[[1, 2, 3]], None, [[4, 5, 6], [7, 8, 9]]]})
+        rows = ds.x[:, 0]
+        assert [None if row is None else row.tolist() for row in rows] == [[1, 2, 3], None, [4, 5, 6]]
+        assert [None if row is None else row.tolist() for row in ds.x[:, 0, 1]] == [2, None, 5]
+        assert [None if row is None else row.tolist() for row in ds.x[[2, 0], :, 0]] == [[4, 7], [1]]
 
 
 @pytest.mark.parametrize(

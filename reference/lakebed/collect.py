@@ -6,6 +6,7 @@ period of its first upload or uploads again, and between "nobody names this" and
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import time
@@ -13,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
+from typing import Any
 
 from . import names
 from .errors import LakebedError, error
@@ -22,6 +24,7 @@ from .history import branches, each, instant, listed, load, loaded, manifest, ne
 from .model import Commit
 from .publish import GRACE
 from .stores import Entry, Store
+from .stores import store as open_store
 from .stores.store import check_writable
 
 LEAST_GRACE = 3600.0  # seconds; below it only when no writer is at work [algo.collect.grace]
@@ -62,7 +65,7 @@ class Expired:
 
 
 def collect(
-    store: Store,
+    place: Any,
     *,
     grace: float = GRACE,
     now: Callable[[], float] = time.time,
@@ -70,7 +73,7 @@ def collect(
     alone: bool = False,
     dry_run: bool = False,
 ) -> Report:
-    """One pass over ``store``: call it again ``grace`` seconds later for the second, which deletes.
+    """One pass over a dataset (path, URL or store): call it ``grace`` seconds later for the second, which deletes.
 
     First pass: objects that no commit names and that are older than ``grace`` seconds go into a list
     [algo.collect.mark]. Second: those that still nothing names and nobody wrote again are deleted
@@ -83,8 +86,7 @@ def collect(
     if grace < 0 or (grace < LEAST_GRACE and not alone):
         detail = f"a grace period of {grace:g} s; below {LEAST_GRACE:g} s only with alone=True: no writer is at work"
         raise error("E_ARGUMENT", "algo.collect.grace", detail)
-    if not dry_run:
-        check_writable(store)
+    store = _opened(place, dry_run)
     start = now()
     dotfiles = [entry for entry in need_list(store, "") if entry.key.rpartition("/")[2].startswith(".")]
     lists = list(_lists(store, dotfiles))
@@ -100,6 +102,14 @@ def collect(
             report = _sweep(store, [fresh], dry_run)
     temporary = _temporary(store, dotfiles, start - grace, dry_run)
     return replace(report, temporary=temporary)
+
+
+def _opened(place: Any, dry_run: bool) -> Store:
+    """A store that is given keeps the permission it has. Errors: E_READ_ONLY."""
+    store = open_store(place, writable=not dry_run) if isinstance(place, (str, os.PathLike)) else place
+    if not dry_run:
+        check_writable(store)
+    return store
 
 
 # --- what commits need -----------------------------------------------------------------------------------------------
@@ -271,17 +281,17 @@ def _temporary(store: Store, dotfiles: list[Entry], before: float, dry_run: bool
 
 
 def expire(
-    store: Store,
+    place: Any,
     *,
     before: datetime | str | None = None,
     keep_last: int | None = None,
     branch: str | None = None,
     dry_run: bool = False,
 ) -> Expired:
-    """Delete old commit documents, oldest first, of ``branch`` or of all [algo.expire].
+    """Delete old commit documents of a dataset (path, URL or store), of ``branch`` or of all [algo.expire].
 
-    A commit goes when its time is before ``before`` and it is not among the ``keep_last`` newest of its branch (at
-    least one of the two is given; both must hold). The first that stays, is the newest, or has a tag
+    Oldest first. A commit goes when its time is before ``before`` and it is not among the ``keep_last`` newest of its
+    branch (at least one of the two is given; both must hold). The first that stays, is the newest, or has a tag
     [algo.expire.tag] ends it: the numbers that remain have no holes. What only a tag keeps can be kept by a branch
     instead: make one there, delete the tag. Chunks go with a later :func:`collect`.
 
@@ -290,8 +300,7 @@ def expire(
     if (before is None and keep_last is None) or (keep_last is not None and (type(keep_last) is bool or keep_last < 1)):
         detail = "say what may go: before=time, keep_last=count (at least 1), or both"
         raise error("E_ARGUMENT", "algo.expire", detail)
-    if not dry_run:
-        check_writable(store)
+    store = _opened(place, dry_run)
     limit = None if before is None else instant(before)
     gone: list[tuple[str, int]] = []
     stopped: dict[str, str] = {}

@@ -18,7 +18,7 @@ from .model import Commit, CommitRef, Tag
 from .pending import Pending
 from .rows import Row
 from .stores.store import Store
-from .tensor import Chunks, Tensor, numbers_of
+from .tensor import Chunks, Tensor, numbers_of, single
 from .working import WorkingCopy
 
 
@@ -31,6 +31,7 @@ class Dataset:
     """
 
     _pending: Pending | None = None
+    _closed = False
     _chunks: Chunks
 
     @classmethod
@@ -134,7 +135,7 @@ class Dataset:
                 return Tensor.expected(key, lambda index: self._settled_tensor(key, index))
             return self._tensor(key)
         tensors = self.tensors
-        if isinstance(key, (int, np.integer)):
+        if single(key):
             number = int(key) + (len(self) if key < 0 else 0)
             if not 0 <= number < len(self):
                 raise error("E_SAMPLE_RANGE", "model.sample", f"row {key} of {len(self)}")
@@ -196,6 +197,8 @@ class Dataset:
                             exact wherever the codec can be
         sequence            a sample is a list of items
         tile                cut items into tiles of this shape, so that parts can be read
+
+        None is given back while the first sample has yet to tell dtype or shape.
 
         Errors: E_NAME, E_TENSOR_EXISTS, E_ARGUMENT, E_FIDELITY, E_FIDELITY_LABEL, E_EXTRA_MISSING.
         """
@@ -366,9 +369,10 @@ class Dataset:
     # --- life -----------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """Forget uncommitted changes and let go of what is open."""
+        """Forget uncommitted changes and let go of what is open. It can still be read, and no longer be changed."""
         self.discard()
         self._chunks = Chunks(self._store)
+        self._writable, self._closed = False, self._closed or self._writable
 
     def __enter__(self) -> Dataset:
         return self
@@ -382,7 +386,8 @@ class Dataset:
 
     def _must_write(self) -> None:
         if not self._writable:
-            raise error("E_READ_ONLY", "algo.open.mode", f"{self.url} is open for reading", object=self._branch)
+            state = "was closed" if self._closed else "is open for reading"
+            raise error("E_READ_ONLY", "algo.open.mode", f"{self.url} {state}", object=self._branch)
 
 
 class EditedTensor(Tensor):

@@ -51,7 +51,8 @@ class EncodedFile:
         """Decode the whole file once; truncated or corrupt is E_SAMPLE_FILE [media.append].
 
         More than ``pixels`` pixels is E_SAMPLE_LIMIT [media.append]; a variant that nothing here decodes exactly is
-        E_SAMPLE_FILE [media.append]. Returns the array, so that the caller need not decode again; None for video, whose frames are not held.
+        E_SAMPLE_FILE [media.append]. Returns the array, so that the caller need not decode again; None for video, whose
+        frames are not held.
         """
         if self.refuse is not None:
             raise error("E_SAMPLE_FILE", _CLAUSE, self.refuse, object=self.name)

@@ -159,7 +159,7 @@ class Tensor:
         """Like indexing, with a number of decoding threads (default: one for each CPU)."""
         if isinstance(index, tuple):
             return self._part(index)
-        if isinstance(index, (int, np.integer)) or (isinstance(index, np.ndarray) and index.ndim == 0):
+        if single(index):
             return self._one(operator.index(index))
         use = spread(default_threads() if threads is None else threads)
         if isinstance(index, slice):
@@ -175,11 +175,11 @@ class Tensor:
         return self._each(self._numbers(rows), use)
 
     def _one(self, number: int) -> Any:
-        starts = self._starts
+        starts, asked = self._starts, number
         if number < 0:
             number += starts[-1]
         if not 0 <= number < starts[-1]:
-            raise self._out_of_range(number)
+            raise self._out_of_range(asked)
         place = bisect_right(starts, number) - 1
         file = self._files.get(place) or self._file(place)
         if file is None:
@@ -338,7 +338,8 @@ class Tensor:
         if not values:
             fixed = tuple(0 if axis is None else axis for axis in self.shape)
             return np.zeros((0, *fixed), self.dtype)
-        return Ragged.of([None if v is None else np.asarray(v) for v in values], self.dtype, len(self.shape))
+        rank = next((value.ndim for value in values if value is not None), len(self.shape))
+        return Ragged.of(values, self.dtype, rank)
 
     # --- parts ----------------------------------------------------------------------------------------------------
 
@@ -347,7 +348,7 @@ class Tensor:
         rows, region = index[0], index[1:]
         if not region:
             return self.read(rows)
-        if isinstance(rows, (int, np.integer)):
+        if single(rows):
             return self._region(operator.index(rows), region)
         every = isinstance(rows, slice)
         numbers = range(*indices(rows, len(self), self.name)) if every else self._numbers(rows).tolist()
@@ -373,10 +374,11 @@ class Tensor:
         return np.ascontiguousarray(part).reshape(part.shape)
 
     def _locate(self, number: int) -> tuple[int, int]:
+        asked = number
         if number < 0:
             number += len(self)
         if not 0 <= number < len(self):
-            raise self._out_of_range(number)
+            raise self._out_of_range(asked)
         place = bisect_right(self._starts, number) - 1
         return place, int(self._runs.first[place]) + number - self._starts[place]
 
@@ -441,6 +443,13 @@ class Tensor:
         return sum(104 + self._refs[c].payload + self._refs[c].index for c in used)
 
 
+def single(index: Any) -> bool:
+    """Whether ``index`` means one place: an integer of Python or numpy. True and False are none [model.sample]."""
+    if isinstance(index, np.ndarray):
+        return index.ndim == 0 and index.dtype.kind in "iu"
+    return isinstance(index, (int, np.integer)) and not isinstance(index, bool)
+
+
 def numbers_of(index: Any, length: int, name: str) -> np.ndarray:
     """Sample numbers, int64, of a slice, a list, an integer array or a boolean mask, in the order asked for.
 
@@ -465,7 +474,8 @@ def numbers_of(index: Any, length: int, name: str) -> np.ndarray:
     rows = np.where(rows < 0, rows + length, rows)
     outside = (rows < 0) | (rows >= length)
     if outside.any():
-        raise _outside(int(rows[outside][0]), length, name)
+        asked = int(rows[outside][0])
+        raise _outside(asked - length if asked < 0 else asked, length, name)
     return rows
 
 

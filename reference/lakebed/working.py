@@ -22,7 +22,7 @@ from .format import document
 from .model import Commit, TensorState
 from .slices import EMPTY, SliceTable, missing
 from .stores.store import Store
-from .tensor import numbers_of
+from .tensor import numbers_of, single
 
 
 class WorkingCopy:
@@ -133,7 +133,7 @@ class WorkingCopy:
         Errors: E_TENSOR_ABSENT, E_SAMPLE_*, E_FIDELITY, E_FILE_FORMAT.
         """
         drafts = self.all_drafts()
-        if not row.keys() <= drafts.keys():
+        if not isinstance(row, dict) or not row.keys() <= drafts.keys():
             self._check_known(row)
         plain: list[tuple[TensorDraft, Any]] = []
         others: list[tuple[TensorDraft, Any]] = []
@@ -218,7 +218,7 @@ class WorkingCopy:
     def delete(self, index: int | slice | Sequence[int] | np.ndarray) -> None:
         """Rows by number, slice, list or mask; earlier commits keep them. Errors: E_SAMPLE_RANGE, E_ARGUMENT."""
         drafts = self.all_drafts()
-        rows = self._numbers([index] if isinstance(index, (int, np.integer)) else index)
+        rows = self._numbers([index] if single(index) else index)
         for draft in drafts.values():
             draft.flush()
         for start, stop in reversed(_stretches(rows)):
@@ -234,7 +234,7 @@ class WorkingCopy:
             value, index = self._patched(tensor, index, value, read), index[0]
         with self._atomic() as held:
             held.append((draft, draft.hold()))
-            if isinstance(index, (int, np.integer)):
+            if single(index):
                 start = int(index) + (self.length if index < 0 else 0)
                 if not 0 <= start < self.length:
                     raise error("E_SAMPLE_RANGE", "model.sample", f"sample {index} of {self.length}", object=tensor)
@@ -259,7 +259,7 @@ class WorkingCopy:
     def _patched(self, tensor: str, index: tuple[Any, ...], value: Any, read: Callable[[int], Any]) -> Any:
         """The whole sample with the named part replaced; it keeps its shape."""
         number, region = index[:1], index[1:]
-        if not number or not isinstance(number[0], (int, np.integer)):
+        if not number or not single(number[0]):
             raise error("E_ARGUMENT", "model.sample", "a part is assigned in one sample at a time", object=tensor)
         if not region:
             return value
@@ -331,7 +331,10 @@ class WorkingCopy:
 
     # --- inside ---------------------------------------------------------------------------------------------------
 
-    def _check_known(self, row: Iterable[str]) -> None:
+    def _check_known(self, row: Mapping[str, Any]) -> None:
+        if not isinstance(row, Mapping):
+            detail = f"a {type(row).__name__} where a mapping of tensor names is due"
+            raise error("E_ARGUMENT", "model.tensor", detail)
         for name in row:
             if name not in self:
                 raise self.absent(name)
