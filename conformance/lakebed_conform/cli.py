@@ -241,6 +241,42 @@ def faults_(port: str, quick: bool) -> None:
     sys.exit(1 if bad else 0 if good else 3)
 
 
+@main.command("io")
+@PORT
+def io_(port: str) -> None:
+    """What a reader touches: damaged units that it does not need, and counted requests on a loopback server."""
+    from lakebed_conform.iobudget import io_budget
+
+    found = list(io_budget(find_port(port)))
+    for trial in found:
+        said, colour = {True: ("ok", None), False: ("wrong", "red"), None: ("untried", "yellow")}[trial.ok]
+        click.secho(f"{said:8} {trial.name:40} {trial.detail[:160]}", fg=colour)
+    sys.exit(1 if any(t.ok is False for t in found) else 0 if any(t.ok for t in found) else 3)
+
+
+@main.command("fuzz")
+@PORT
+@click.option("--reader", help="another port that reads what --port wrote; default: the same")
+@click.option("--examples", default=100, show_default=True)
+@click.option("--seed", type=int, help="explore from here; default: the same scripts every time")
+@click.option("--save", type=click.Path(path_type=Path), help="write what was found as a draft case into this folder")
+def fuzz_(port: str, reader: str | None, examples: int, seed: int | None, save: Path | None) -> None:
+    """Random scripts, written by one port and read by another, against a plain-list model; shrunk."""
+    from lakebed_conform.fuzz import fuzz, save_draft
+
+    found = fuzz(find_port(port), find_port(reader or port), examples=examples, seed=seed)
+    if found is None:
+        click.echo(f"{examples} scripts, nothing found")
+        return
+    click.secho(found.detail, fg="red")
+    for step in found.steps:
+        click.echo(f"  {json.dumps(step, default=lambda b: b.hex())[:200]}")
+    if save:
+        save_draft(found, save)
+        click.echo(f"draft case in {save}")
+    sys.exit(1)
+
+
 @main.command("mutate")
 @FORMAT
 @click.option("--source", help="folder of the implementation; default: reference/lakebed of this checkout")

@@ -38,7 +38,7 @@ def hello(q: Request) -> Reply:
 
     coded = [f"codec.{name}" for name in CODECS if installed(OPTIONAL.get(name, "lakebed"))]
     typed = [f"dtype.{name}" for name in DTYPES if name not in NUMERIC or installed("ml_dtypes")]
-    wrote = ["write.branch", "write.compact", "write.edit", "write.refused"]
+    wrote = ["store.http", "write.branch", "write.compact", "write.edit", "write.htypes", "write.refused"]
     return {
         "protocol": 1,
         "name": "lakebed",
