@@ -10,7 +10,7 @@ import {DTYPES} from "./dtypes.js";
 export class Builder {
   constructor(tensor, row) {
     const {unit = {}, codecs = [[]], tile = null, chunk = {}} = tensor.write;
-    Object.assign(this, {tensor, row, tile, pipelines: codecs.map((p) => p.map(codecMap)), units: [], samples: [], shapes: [], bytes: 0, limit: chunk.bytes ?? 268435456});
+    Object.assign(this, {tensor, row, tile, pipelines: codecs.map((p) => p.map(codecMap)), chunk: {}, units: [], samples: [], shapes: [], bytes: 0, limit: chunk.bytes ?? 268435456});
     const size = tensor.shape.reduce((n, d) => n * (d ?? NaN), DTYPES[tensor.dtype].size), goal = unit.bytes ?? 65536;
     this.most = unit.items ?? (Number.isNaN(size) ? 65536 : Math.max(1, Math.floor(goal / (size || 1))));
     this.goal = unit.items || !Number.isNaN(size) ? Infinity : goal;

@@ -1,7 +1,7 @@
 // The checker [safety.check]: every object of every commit; every finding with code, clause, object and offset.
 import {LakebedError} from "./errors.js";
 import {equal, sha256} from "./bytes.js";
-import {advice, chunkKey, commit as judgeCommit, instant, isName, manifest as judgeManifest, manifestKey, tag as judgeTag, commitKey} from "./document.js";
+import {DOCUMENT, advice, chunkKey, commit as judgeCommit, instant, isName, manifest as judgeManifest, manifestKey, tag as judgeTag, commitKey} from "./document.js";
 import {number} from "./json.js";
 import {HEAD, canonical, openChunk} from "./chunk.js";
 import {Item, decodeUnit, judgeDims, judgeUse, listCommits, newest} from "./dataset.js";
@@ -10,7 +10,6 @@ import {isMedia} from "./codecs.js";
 import {isLossy, judgeFile} from "./media.js";
 import {fits, isExact, judgeItem} from "./htypes.js";
 
-const DOCUMENT = 67108864;
 const FOREIGN = /^(commits\/[^/]+\/(\d{10}|latest)\.json|tags\/[^/]+\.json|chunks\/([0-9a-f]{2})\/\3[0-9a-f]{62}\.chunk|manifests\/([0-9a-f]{2})\/\4[0-9a-f]{62}\.json)$/;
 
 export async function check(store) {

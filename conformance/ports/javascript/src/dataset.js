@@ -1,7 +1,7 @@
 // Opening a dataset [algo.open], finding the newest commit [algo.newest], reading samples [algo.read_one].
 import {LakebedError, fail} from "./errors.js";
 import {allocate, sha256} from "./bytes.js";
-import {chunkKey, commit as judgeCommit, commitKey, hintKey, instant, isName, manifest as judgeManifest, manifestKey, name, tag as judgeTag, tagKey} from "./document.js";
+import {DOCUMENT, chunkKey, commit as judgeCommit, commitKey, hintKey, instant, isName, manifest as judgeManifest, manifestKey, name, tag as judgeTag, tagKey} from "./document.js";
 import {plain} from "./json.js";
 import {MAX, last} from "./columns.js";
 import {MIB, openChunk, product} from "./chunk.js";
@@ -9,7 +9,6 @@ import {CODECS, decode, isMedia} from "./codecs.js";
 import {DTYPES, dtypeOf, numbers} from "./dtypes.js";
 import {judgeFile} from "./media.js";
 
-const DOCUMENT = 67108864;
 const COMMITS = /^commits\/([^/]+)\/(\d{10})\.json$/;
 
 // The commit documents that a store lists: [{branch, number, key}] in order, or null where it cannot list.

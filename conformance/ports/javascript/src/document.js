@@ -4,6 +4,7 @@ import {crc32, utf8} from "./bytes.js";
 import {Real, number, parse, stringify} from "./json.js";
 import {MAX, last} from "./columns.js";
 
+export const DOCUMENT = 67108864; // bytes of a document at most
 const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
 const SEGMENT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const TIME = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):([0-5]\d)(\.\d{1,6})?Z$/;
@@ -40,7 +41,7 @@ export function instant(v) {
 
 // The outer rules of 4.1, in their order; then the version.
 export function outer(bytes, object) {
-  if (bytes.length > 67108864) fail("E_JSON_LIMIT", "json.size", `${bytes.length} bytes`, object);
+  if (bytes.length > DOCUMENT) fail("E_JSON_LIMIT", "json.size", `${bytes.length} bytes`, object);
   const at = bytes.length - 20, end = /^,"crc32":"([0-9a-f]{8})"\}$/.exec(String.fromCharCode(...bytes.subarray(Math.max(0, at))));
   if (!end) fail("E_JSON_CRC", "json.crc", "the document does not end in its checksum", object, Math.max(0, at));
   const crc = crc32(bytes.subarray(0, at)).toString(16).padStart(8, "0");
@@ -83,7 +84,7 @@ const isFidelity = (v) => {
   const x = key && number(v[key]);
   return typeof x === "number" && x > 0 && (key !== "max_rel_error" || x < 1);
 };
-const isRef = (v) => exactly(v, "sha256", "bytes", "samples") && isHash(v.sha256) && isInt(v.bytes, 1, 67108864) && isInt(v.samples, 1);
+const isRef = (v) => exactly(v, "sha256", "bytes", "samples") && isHash(v.sha256) && isInt(v.bytes, 1, DOCUMENT) && isInt(v.samples, 1);
 export const TENSOR = [
   ["htype", (v) => isText(v) && /^[a-z0-9_.[\]]{1,64}$/.test(v)], ["dtype", (v) => isText(v) && /^[a-z0-9_]{1,32}$/.test(v)],
   ["shape", (v) => Array.isArray(v) && v.length <= 32 && v.every((d) => d === null || isInt(d))],

@@ -13,7 +13,7 @@ import {stringify} from "./json.js";
 const HELLO = {
   protocol: 1, name: "lakebed-js", version: "1.0.0", language: "javascript", formats: ["1.0"], roles: ["reader", "writer", "checker"],
   features: ["codec.lz4", "codec.deflate", "codec.shuffle", "codec.bitshuffle", "codec.delta", "codec.narrow", "codec.quantize", "dtype.float16", "dtype.bfloat16",
-    "dtype.float8_e4m3fn", "dtype.float8_e5m2", "dtype.complex64", "dtype.complex128", "dtype.int64", "dtype.uint64", "write.branch", "write.edit", "write.refused"],
+    "dtype.float8_e4m3fn", "dtype.float8_e5m2", "dtype.complex64", "dtype.complex128", "dtype.int64", "dtype.uint64", "write.refused"],
 };
 const at = ({root, branch, number, tag}) => open(new FolderStore(root), {branch, number: number === undefined ? undefined : Number(number), tag});
 
@@ -66,8 +66,7 @@ async function write(q) {
   };
   const values = (s) => Object.fromEntries(Object.entries(s.values ?? {}).map(([k, v]) => [k, value(v)]));
   const DO = {
-    create: async (s) => (w = await Writer.create(store, s)), open: async (s) => (w = await Writer.open(store, s)),
-    checkout: async (s) => (w = await Writer.open(store, {branch: s.branch ?? s.name})),
+    create: async (s) => (w = await Writer.create(store, s)), open: async (s) => (w = await Writer.open(store, s)), discard: () => w.discard(), commit: (s) => w.commit(s),
     create_tensor({do: _, name, ...s}) {
       const names = (s.codecs ?? []).flat().map((c) => c.name);
       try {
@@ -77,17 +76,12 @@ async function write(q) {
         throw e;
       }
     },
-    rename_tensor: (s) => w.renameTensor(s.name, s.to), discard: () => w.discard(),
-    revert: async (s) => w.revert((await at({root: q.root, branch: s.to ? undefined : s.branch ?? w.branch, number: s.number, tag: s.to})).commit),
-    delete_tensor: (s) => w.deleteTensor(s.name), append: (s) => w.append(values(s)), update: (s) => w.update(Number(s.row), values(s)),
-    insert: (s) => w.insert(Number(s.row), values(s)), delete: (s) => w.delete((s.rows ?? [s.row]).map(Number)),
+    append: (s) => w.append(values(s)),
     extend(s) {
       const lists = Object.entries(s.values).map(([k, list]) => [k, list.map(value)]), n = lists[0]?.[1].length ?? 0;
       if (lists.some(([, l]) => l.length !== n)) fail("E_ARGUMENT", "algo.edit.lengths", "tensors are given different numbers of rows");
       return w.extend(Array.from({length: n}, (_, i) => Object.fromEntries(lists.map(([k, l]) => [k, l[i]]))));
     },
-    attributes: (s) => w.setAttributes(s.attributes, s.name ?? null), commit: (s) => w.commit(s), branch: (s) => w.branchOff(s.name ?? s.branch, s),
-    tag: (s) => w.tag(s.name, s), close_branch: (s) => w.close(s),
   };
   for (const [n, step] of steps.entries()) {
     if (!DO[step.do]) throw new Skip(`write.${step.do}`);

@@ -114,6 +114,13 @@ test("lz4: hand-laid blocks, and every way to be wrong [codec.lz4.block]", () =>
     refuses("E_CODEC_DATA", () => undo({name: "lz4"}, bytes(block), length));
   }
   refuses("E_CODEC_DATA", () => undo({name: "lz4"}, bytes("1f 61 01 00 ff"), 2 ** 40));
+  // Matches from 65,535 back and none from 65,536, which an offset cannot say.
+  for (const far of [65534, 65535, 65536, 65537]) {
+    let seed = 1;
+    const data = new Uint8Array(far + 40).map(() => (seed = (seed * 48271) % 2147483647) & 255);
+    data.set(data.subarray(0, 20), far);
+    assert.deepEqual(decode(pipe({name: "lz4"}), lz4Encode(data), data.length, {}), data);
+  }
   for (const n of [0, 1, 12, 13, 70000]) {
     const data = new Uint8Array(n).map((_, i) => (i * i >> 9) & 15);
     assert.deepEqual(undo({name: "lz4"}, lz4Encode(data), n), [...data]);
