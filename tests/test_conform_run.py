@@ -223,6 +223,8 @@ class Tensor:
     def array(self, item):
         return np.frombuffer(item.data, np.dtype(self.dtype)).reshape(item.shape)
     def __getitem__(self, i):
+        if not 0 <= i < len(self):
+            raise Error("E_SAMPLE_RANGE", "model.sample", f"row {i} of {len(self)}")
         v = self.state.read(self.name, [i]).values[0]
         return None if v is None else [self.array(x) for x in v] if self.sequence else self.array(v)
 

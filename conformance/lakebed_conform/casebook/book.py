@@ -133,7 +133,7 @@ class Book:
             raise SuiteError(f"{self.entry.id}: an invalid case needs a fault")
         twin = dataset.tree(False)
         bad = dataset.tree(True)
-        self.kind = "invalid"
+        self.kind = "hostile" if "memory" in self.limit else "invalid"
         self._tree(bad)
         self._repair(bad, twin)
         self.fault = self._describe(dataset, bad) | ({"why": why} if why else {})

@@ -1,4 +1,4 @@
-"""Indexes in another encoding than the one of 6.3: readers read them (``lenient/``), checkers refuse (``canonical/``)."""
+"""Indexes in another encoding than the one of 6.3: readers take them (``lenient``), checkers refuse (``canonical``)."""
 
 from __future__ import annotations
 
@@ -67,7 +67,8 @@ def long_map(data: bytes) -> bytes:
 LZ4, EMPTY = [{"name": "lz4"}], []
 DELTA = {"name": "delta", "size": 2, "stride": 2}
 BASES: dict[Any, tuple[list[Any], tuple[str, ...]]] = {
-    small: (rows(), ()), whole: (rows(), ()), packed: (PACKED, ("codec.lz4",)), shuffled: (SHUFFLED, ("codec.lz4", "codec.delta")),
+    small: (rows(), ()), whole: (rows(), ()), packed: (PACKED, ("codec.lz4",)), shuffled: (SHUFFLED, ("codec.lz4",
+                                        "codec.delta")),
     sequence: (SEQUENCE, ()), one_missing: (MISSING, ()), ragged: (RAGGED, ()), void: ([None, None], ()),
 }  # fmt: skip
 #: dataset, field, value, clause
@@ -112,7 +113,8 @@ CASES: dict[str, tuple[Any, str, Any, str]] = {
     "entries_4096": (small, "index.+zz", Raw(b"\xdc\x10\x00" + bytes(4096)), "index.present"),
     "integers_edge": (small, "index.+zz", [(1 << 53) - 1, -(1 << 53) + 1, -1, -33, -129, -40000], "index.present"),
     "float_edge": (small, "index.+zz", [1.7976931348623157e308, -0.0, 5e-324], "index.present"),
-    "ext_types": (small, "index.+zz", [Ext(1, b""), Ext(2, b"abcd"), Ext(4, b"abcd"), Ext(8, bytes(16))], "index.present"),
+    "ext_types": (small, "index.+zz", [Ext(1, b""), Ext(2, b"abcd"), Ext(4, b"abcd"), Ext(8, bytes(16))],
+                  "index.present"),
 }  # fmt: skip
 for name, (base, field, value, clause) in CASES.items():
     values, features = BASES[base]
@@ -142,7 +144,8 @@ def swapped(which: list[int], pipelines: list[Any]) -> Dataset:
 
 
 ORDERS: dict[str, tuple[list[int], list[Any]]] = {
-    "codecs_late": ([1, 0], [EMPTY, LZ4]), "codecs_twice": ([0, 1], [LZ4, LZ4]), "codecs_not_first": ([1, 1], [EMPTY, LZ4]),
+    "codecs_late": ([1, 0], [EMPTY, LZ4]), "codecs_twice": ([0, 1], [LZ4, LZ4]), "codecs_not_first": ([1, 1], [EMPTY,
+                                        LZ4]),
 }  # fmt: skip
 for name, (which, pipelines) in ORDERS.items():
 

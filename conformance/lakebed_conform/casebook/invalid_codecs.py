@@ -53,13 +53,16 @@ CHAINS: dict[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 PARAMS: dict[str, list[dict[str, Any]]] = {
     "shuffle_no_size": [{"name": "shuffle"}, LZ], "shuffle_size_0": [{"name": "shuffle", "size": 0}, LZ],
-    "shuffle_size_256": [{"name": "shuffle", "size": 256}, LZ], "shuffle_size_true": [{"name": "shuffle", "size": True}, LZ],
+    "shuffle_size_256": [{"name": "shuffle", "size": 256}, LZ], "shuffle_size_true": [{"name": "shuffle",
+                                        "size": True}, LZ],
     "shuffle_size_str": [{"name": "shuffle", "size": "2"}, LZ],
     "shuffle_size_float": [{"name": "shuffle", "size": 2.0}, LZ],
     "shuffle_size_minus": [{"name": "shuffle", "size": -2}, LZ],
-    "bitshuffle_no_size": [{"name": "bitshuffle"}, LZ], "bitshuffle_size_256": [{"name": "bitshuffle", "size": 256}, LZ],
+    "bitshuffle_no_size": [{"name": "bitshuffle"}, LZ], "bitshuffle_size_256": [{"name": "bitshuffle", "size": 256},
+                                        LZ],
     "delta_no_size": [{"name": "delta"}, LZ], "delta_size_3": [{"name": "delta", "size": 3}, LZ],
-    "delta_size_16": [{"name": "delta", "size": 16}, LZ], "delta_stride_0": [{"name": "delta", "size": 2, "stride": 0}, LZ],
+    "delta_size_16": [{"name": "delta", "size": 16}, LZ], "delta_stride_0": [{"name": "delta", "size": 2,
+                                        "stride": 0}, LZ],
     "delta_stride_over": [{"name": "delta", "size": 2, "stride": (1 << 32) + 1}, LZ],
     "narrow_no_size": [{"name": "narrow", "width": 1}, LZ], "narrow_no_width": [{"name": "narrow", "size": 2}, LZ],
     "narrow_width_3": [{"name": "narrow", "size": 2, "width": 3}, LZ],
@@ -97,8 +100,10 @@ QUANTS: dict[str, tuple[list[dict[str, Any]], str]] = {
     "both_bounds": ([QUANT | {"max_rel_error": 0.1}], "codec.quantize.bound"),
     "no_bound": ([{"name": "quantize", "dtype": "float32"}], "codec.quantize.bound"),
     "other_dtype": ([QUANT | {"dtype": "float64"}], "codec.quantize.place"),
-    "dtype_integer": ([QUANT | {"dtype": "int32"}], "codec.params"), "no_dtype": ([{"name": "quantize", "max_abs_error": 0.5}], "codec.params"),
-    "abs_zero": ([QUANT | {"max_abs_error": 0.0}], "codec.params"), "abs_minus": ([QUANT | {"max_abs_error": -0.5}], "codec.params"),
+    "dtype_integer": ([QUANT | {"dtype": "int32"}], "codec.params"), "no_dtype": ([{"name": "quantize",
+                                        "max_abs_error": 0.5}], "codec.params"),
+    "abs_zero": ([QUANT | {"max_abs_error": 0.0}], "codec.params"), "abs_minus": ([QUANT | {"max_abs_error": -0.5}],
+                                        "codec.params"),
     "abs_over": ([QUANT | {"max_abs_error": 1.1e308}], "codec.params"),
     "rel_one": ([{"name": "quantize", "dtype": "float32", "max_rel_error": 1.0}], "codec.params"),
     "rel_tiny": ([{"name": "quantize", "dtype": "float32", "max_rel_error": 1e-16}], "codec.params"),
@@ -175,7 +180,8 @@ ZSTD: dict[str, tuple[bytes, str]] = {
     "window_just_over": (MAGIC + b"\xc0\x69" + struct.pack("<Q", 22) + BLOCK, "codec.zstd.window"),
     "two_frames": (ZS + zstd_raw(b""), "codec.zstd.frame"), "skippable_before": (SKIP + ZS, "codec.zstd.frame"),
     "skippable_behind": (ZS + SKIP, "codec.zstd.frame"), "skippable_only": (SKIP, "codec.zstd.frame"),
-    "magic": (b"\x29" + ZS[1:], "codec.zstd.frame"), "cut": (ZS[:-1], "codec.zstd.frame"), "empty": (b"", "codec.zstd.frame"),
+    "magic": (b"\x29" + ZS[1:], "codec.zstd.frame"), "cut": (ZS[:-1], "codec.zstd.frame"), "empty": (b"",
+                                        "codec.zstd.frame"),
     "byte_behind": (ZS + b"\0", "codec.trailing"), "reserved_bit": (ZS[:4] + b"\xe8" + ZS[5:], "codec.zstd.frame"),
     "checksum": (MAGIC + b"\xe4" + struct.pack("<Q", 22) + BLOCK + b"\1\2\3\4", "codec.zstd.frame"),
     "block_type_3": (MAGIC + b"\xe0" + struct.pack("<Q", 22) + bytes([BLOCK[0] | 6]) + BLOCK[1:], "codec.corrupt"),
@@ -228,7 +234,8 @@ QUANTIZED: dict[str, tuple[bytes, str]] = {
     "marks_no_exceptions": (quantized([0, 2, 3, 4]), "codec.quantize.exceptions"),
     "lo_infinite": (quantized(lo=INF), "codec.quantize.lo"), "lo_nan": (quantized(lo=NAN), "codec.quantize.lo"),
     "step_0": (quantized(step=0.0), "codec.quantize.step"), "step_minus": (quantized(step=-1.0), "codec.quantize.step"),
-    "step_nan": (quantized(step=NAN), "codec.quantize.step"), "step_infinite": (quantized(step=INF), "codec.quantize.step"),
+    "step_nan": (quantized(step=NAN), "codec.quantize.step"), "step_infinite": (quantized(step=INF),
+                                        "codec.quantize.step"),
     "step_21_bits": (quantized(step=1 + 2.0**-20), "codec.quantize.step"),
     "pad": (quantized(pad=bytes(7) + b"\1"), "codec.quantize.pad"),
     "short": (quantized()[:-1], "codec.quantize.length"), "long": (quantized() + b"\0", "codec.quantize.length"),
@@ -305,5 +312,3 @@ def _(b: Book) -> None:
     dataset = one(values, shape=[2], k=2, codecs=[[{"name": "lz4", "zz": 1}]], encode=[lz4_literals])
     b.reads(dataset, {}, checker=False)
     b.ask("read", None, error="E_CODEC_UNSUPPORTED", tensor="x")
-
-

@@ -33,7 +33,9 @@ def history() -> Dataset:
 
 def ask(b: Book, dataset: Dataset, label: str, code: str, **how: Any) -> None:
     """Refused where the object is used: the tag by its name, the manifest by a read, the commit by opening it."""
-    where: dict[str, Any] = {"tag:v1": {"op": "inspect", "tag": "v1"}, "m": {"op": "read"}}.get(label, {"op": "inspect"})
+    where: dict[str, Any] = {"tag:v1": {"op": "inspect", "tag": "v1"}, "m": {"op": "read"}}.get(
+        label, {"op": "inspect"}
+    )
     b.refuses(dataset, code, **where, **how)
 
 
@@ -100,7 +102,8 @@ for name, (words, field, change, code, clause) in OUTER.items():
 
 
 CHECKERS: dict[str, tuple[str, Any, Any, str, str]] = {
-    "surrogate_value": ("an unpaired surrogate in a string", "text", behind(b",\"zz\":\"\\ud800\""), SYNTAX, "json.surrogate"),
+    "surrogate_value": ("an unpaired surrogate in a string", "text", behind(b",\"zz\":\"\\ud800\""), SYNTAX,
+                        "json.surrogate"),
     "surrogate_name": ("an unpaired surrogate in a name", "text", behind(b",\"\\udfff\":1"), SYNTAX, "json.surrogate"),
     "duplicate": ("a member twice", "text", behind(b",\"length\":3"), "E_JSON_DUPLICATE", "json.duplicate"),
     "duplicate_deep": ("a member twice, deep inside", "text", behind(b",\"zz\":[{\"a\":{\"b\":1,\"b\":2}}]"),
@@ -212,7 +215,8 @@ for name, value in VERSIONS.items():
 TAG: dict[str, dict[str, tuple[Any, tuple[str, ...]]]] = {
     "tag": {"absent": (DROP, ()), "other": ("v2", ()), "null": (None, ()), "capital": ("V1", ())},
     "branch": {"absent": (DROP, ()), "capital": ("Main", ()), "path": ("../main", ()), "number": (1, ())},
-    "number": {"absent": (DROP, ()), "zero": (0, ()), "string": ("1", ()), "true": (True, ()), "ten_digits": (10**10, ())},
+    "number": {"absent": (DROP, ()), "zero": (0, ()), "string": ("1", ()), "true": (True, ()), "ten_digits": (10**10,
+                                        ())},
     "sha256": {"absent": (DROP, ()), "short": ("ab" * 31, ()), "capital": ("AB" * 32, ()), "null": (None, ())},
     "time": {"absent": (DROP, ()), "no_zone": ("2026-01-02T00:00:00", ()), "number": (0, ())},
 }  # fmt: skip

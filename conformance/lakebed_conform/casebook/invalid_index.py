@@ -70,7 +70,8 @@ CASES: dict[str, tuple[Any, str, Any, str, tuple[str, ...], tuple[str, ...]]] = 
     # columns
     "shape_short": (small, "shape", [wide([3] * 4, 1)], COLUMN, ("column.length", "chunk.index.columns"), ()),
     "shape_long": (small, "shape", [wide([3] * 6, 1)], COLUMN, ("column.length", "chunk.index.columns"), ()),
-    "shape_torn": (small, "shape", [wide([3] * 5, 2).__class__(2, b"\3\0" * 4 + b"\3")], COLUMN, ("column.length",), ()),
+    "shape_torn": (small, "shape", [wide([3] * 5, 2).__class__(2, b"\3\0" * 4 + b"\3")], COLUMN, ("column.length",),
+                   ()),
     "items_short": (sequence, "items", wide([1, 0], 1), COLUMN, ("chunk.index.columns",), ()),
     "missing_short": (one_missing, "missing", wide([0, 1], 1), COLUMN, ("chunk.index.columns",), ()),
     "missing_long": (one_missing, "missing", wide([0, 1, 0, 0], 1), COLUMN, ("chunk.index.columns",), ()),

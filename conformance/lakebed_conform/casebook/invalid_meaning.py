@@ -33,7 +33,8 @@ VALID: dict[str, tuple[list[Any], list[int | None], dict[str, Any]]] = {
     "bbox": (BOXES, [None, 4], {}),
     "binary_mask": ([np.ones((2, 2), bool)], [None, None], {}),
     "segment_mask": ([np.ones((2, 2), "<u4")], [None, None], {"members": {"attributes": {"class_names": ["a", "b"]}}}),
-    "keypoints": (POINTS, [None, None, 3], {"members": {"attributes": {"keypoints": ["l", "r"], "connections": [[0, 1]]}}}),
+    "keypoints": (POINTS, [None, None, 3], {"members": {"attributes": {"keypoints": ["l", "r"], "connections": [[0,
+                                        1]]}}}),
     "point": ([np.array([[1, 2]], "<f4")], [None, 2], {}),
     "polygon": ([[np.array([[1, 2], [3, 4]], "<f4")], [], None], [None, 2], {"sequence": True}),
     "embedding": ([np.array([1, float("nan")], "<f4")], [None], {}),
@@ -138,9 +139,11 @@ FRACTION = {"attributes": {"coords": {"type": "fractional", "mode": "LTWH"}}}
 DEEP = b"[" * 513 + b"]" * 513
 #: htype, shape, good and bad values, how, code, clause
 VALUES: dict[str, tuple[str, list[int | None], list[Any], list[Any], dict[str, Any], str, str]] = {
-    "image_5_channels": ("image", [None] * 3, [np.zeros((1, 1, 4), np.uint8)], [np.zeros((1, 1, 5), np.uint8)], {}, VALUE,
+    "image_5_channels": ("image", [None] * 3, [np.zeros((1, 1, 4), np.uint8)], [np.zeros((1, 1, 5), np.uint8)], {},
+                         VALUE,
                          "htype.image.channels"),
-    "image_0_channels": ("image", [None] * 3, [np.zeros((1, 1, 1), np.uint8)], [np.zeros((1, 1, 0), np.uint8)], {}, VALUE,
+    "image_0_channels": ("image", [None] * 3, [np.zeros((1, 1, 1), np.uint8)], [np.zeros((1, 1, 0), np.uint8)], {},
+                         VALUE,
                          "htype.image.channels"),
     "label_2_of_2": ("class_label", [], [np.array(1, "<u4")], [np.array(2, "<u4")], VALID["class_label"][2], VALUE,
                      "htype.class_label.range"),
@@ -161,11 +164,13 @@ VALUES: dict[str, tuple[str, list[int | None], list[Any], list[Any], dict[str, A
                        "htype.keypoints.visibility"),
     "keypoints_nan": ("keypoints", [None, None, 3], POINTS, [np.array([[[NAN, 2, 0], [3, 4, 0]]], "<f4")], {}, VALUE,
                       "htype.keypoints.finite"),
-    "keypoints_k": ("keypoints", [None, None, 3], POINTS, [np.array([[[1, 2, 0]]], "<f4")], VALID["keypoints"][2], SHAPE,
+    "keypoints_k": ("keypoints", [None, None, 3], POINTS, [np.array([[[1, 2, 0]]], "<f4")], VALID["keypoints"][2],
+                    SHAPE,
                     "htype.keypoints.axes"),
     "point_nan": ("point", [None, 2], [np.array([[1, 2]], "<f4")], [np.array([[1, NAN]], "<f4")], {}, VALUE,
                   "htype.point.finite"),
-    "polygon_none": ("polygon", [None, 2], [[np.array([[1, 2]], "<f4")]], [[np.zeros((0, 2), "<f4")]], {"sequence": True},
+    "polygon_none": ("polygon", [None, 2], [[np.array([[1, 2]], "<f4")]], [[np.zeros((0, 2), "<f4")]],
+                     {"sequence": True},
                      VALUE, "htype.polygon.points"),
     "polygon_infinite": ("polygon", [None, 2], [[np.array([[1, 2]], "<f4")]], [[np.array([[1, INF]], "<f4")]],
                          {"sequence": True}, VALUE, "htype.polygon.finite"),
@@ -231,7 +236,9 @@ for name, (base, value, features) in FIDELITY.items():
 
     @case(f"fidelity/{name}", "fidelity.stored", "chunk.tensor.fidelity", features=features)
     def _(b: Book, base=base, value=value) -> None:
-        b.explain(f"A lossy pipeline in a tensor of fidelity {value}", "Data that says exact and is not cannot be told.")
+        b.explain(
+            f"A lossy pipeline in a tensor of fidelity {value}", "Data that says exact and is not cannot be told."
+        )
         pointer = "/tensors/x/fidelity"
         if isinstance(value, dict):
             pointer, value = f"{pointer}/max_abs_error", value["max_abs_error"]
@@ -295,7 +302,7 @@ def _(b: Book) -> None:
 
     A checker that wants equality refuses what is better than promised.
     """
-    dataset = one(FLOATS, shape=[4], codecs=[[QUANT]], encode=[lambda d: quantized()], members={"fidelity": {"max_abs_error": 9}})
+    dataset = one(
+        FLOATS, shape=[4], codecs=[[QUANT]], encode=[lambda d: quantized()], members={"fidelity": {"max_abs_error": 9}}
+    )
     b.reads(dataset, {"x": FLOATS})
-
-

@@ -71,7 +71,10 @@ for codec, (file, array) in FILES.items():
 
     @case(f"media/{codec}_is_{other}", "media.corrupt", features=(f"codec.{codec}", f"codec.{other}"))
     def _(b: Book, codec=codec, other=other) -> None:
-        b.explain(f"The codec says {codec}, the file is {other}", "A decoder that tries every format opens more than it should.")
+        b.explain(
+            f"The codec says {codec}, the file is {other}",
+            "A decoder that tries every format opens more than it should.",
+        )
         bad = FILES[other][0] if codec != "jpeg" else p.png(GRAY)
         b.refuses(replaced(codec, bad), DATA, why=WHY, also=(SHAPE,) if codec in ("gif", "webp") else ())
 
@@ -102,8 +105,13 @@ BROKEN: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
     "tiff_uint32": ("tiff", p.tiff(bytes(24), 2, 3, bits=32, form=1), (SHAPE, "E_CODEC_UNSUPPORTED")),
 }  # fmt: skip
 for name, (codec, bad, also) in BROKEN.items():
-    clause = {"jpeg_12_bits": "picture.jpeg_other", "jpeg_lossless": "picture.jpeg_other", "tiff_uint32": "picture.gray32",
-              "jpeg_2_components": "picture.jpeg_other", "tiff_associated_alpha": "picture.other"}.get(name, "media.corrupt")
+    clause = {
+        "jpeg_12_bits": "picture.jpeg_other",
+        "jpeg_lossless": "picture.jpeg_other",
+        "tiff_uint32": "picture.gray32",
+        "jpeg_2_components": "picture.jpeg_other",
+        "tiff_associated_alpha": "picture.other",
+    }.get(name, "media.corrupt")
 
     @case(f"media/{name}", "media.corrupt", clause, features=(f"codec.{codec}",))
     def _(b: Book, codec=codec, bad=bad, also=also, name=name) -> None:

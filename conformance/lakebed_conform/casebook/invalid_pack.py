@@ -78,7 +78,8 @@ WHOLE: dict[str, tuple[str, str, Any, tuple[str, ...]]] = {
     "byte_behind": ("a byte follows the map", "index.bytes", lambda d: d + b"\x00", ("index.end",)),
     "map_behind": ("the map twice", "index.bytes", lambda d: d + d, ("index.end",)),
     "cut": ("the last byte is missing", "index.bytes", lambda d: d[:-1], ("index.end",)),
-    "pair_short": ("the map counts one pair too many", "index.bytes", lambda d: bytes([d[0] + 1]) + d[1:], ("index.end",)),
+    "pair_short": ("the map counts one pair too many", "index.bytes", lambda d: bytes([d[0] + 1]) + d[1:],
+                   ("index.end",)),
 }  # fmt: skip
 for name, (words, field, change, clauses) in WHOLE.items():
 
@@ -130,7 +131,7 @@ for key, (base, wrong, also) in TYPES.items():
         def _(b: Book, base=base, key=key, value=value, also=also) -> None:
             b.explain(
                 f"Index: {key} is {value!r}"[:90],
-                "A language that takes true for 1 or \"5\" for 5 reads what others refuse.",
+                'A language that takes true for 1 or "5" for 5 reads what others refuse.',
             )
             b.refuses(BASES[base]().fault("a", f"index.{key}", value), FIELD, also=also)
 
@@ -152,9 +153,16 @@ for name, value in {"str": "2", "bool": True, "negative": -2, "float": 2.0}.item
 
 
 PIPELINES: dict[str, Any] = {
-    "uint": 3, "map": {"name": "lz4"}, "codec_str": ["lz4"], "nameless": [{"level": 1}], "name_uint": [{"name": 4}],
-    "empty_map": [{}], "param_array": [{"name": "lz4", "level": [1]}], "param_map": [{"name": "lz4", "level": {}}],
-    "param_ext": [{"name": "lz4", "level": Ext(1, b"\x01")}], "nine": [{"name": "shuffle", "size": 1}] * 9,
+    "uint": 3,
+    "map": {"name": "lz4"},
+    "codec_str": ["lz4"],
+    "nameless": [{"level": 1}],
+    "name_uint": [{"name": 4}],
+    "empty_map": [{}],
+    "param_array": [{"name": "lz4", "level": [1]}],
+    "param_map": [{"name": "lz4", "level": {}}],
+    "param_ext": [{"name": "lz4", "level": Ext(1, b"\x01")}],
+    "nine": [{"name": "shuffle", "size": 1}] * 9,
 }
 for name, value in PIPELINES.items():
 

@@ -22,7 +22,8 @@ TENSOR: dict[str, dict[str, Any]] = {
     "sequence": {"number": 0, "string": "false", "null": None},
     "fidelity": {"null": None, "true": True, "capital": "Exact", "word": "verbatim", "empty": {}, "number": 0.1,
                  "two": {"max_abs_error": 1, "psnr_db": 30}, "unknown": {"ssim": 0.9}, "abs_0": {"max_abs_error": 0},
-                 "abs_minus": {"max_abs_error": -1}, "abs_string": {"max_abs_error": "1"}, "rel_0": {"max_rel_error": 0},
+                 "abs_minus": {"max_abs_error": -1}, "abs_string": {"max_abs_error": "1"},
+                 "rel_0": {"max_rel_error": 0},
                  "rel_1": {"max_rel_error": 1}, "psnr_0": {"psnr_db": 0}, "abs_true": {"max_abs_error": True}},
     "attributes": {"array": [], "null": None, "string": "{}"},
     "write": {"array": [], "null": None, "string": ""},
@@ -73,7 +74,8 @@ def _(b: Book) -> None:
 NAMES = {
     "empty": "", "slash_first": "/a", "slash_last": "a/", "slash_twice": "a//b", "dot_first": ".a", "dots": "..",
     "climb": "a/../b", "minus": "-a", "underscore": "__proto__", "blank": "a b", "accent": "\u00e9", "nul": "a\0",
-    "backslash": "a\\b", "newline": "a\n", "segment_65": "a" * 65, "bytes_256": "/".join(["a" * 64] + ["a" * 63] * 3), "star": "a*",
+    "backslash": "a\\b", "newline": "a\n", "segment_65": "a" * 65,
+    "bytes_256": "/".join(["a" * 64] + ["a" * 63] * 3), "star": "a*",
     "colon": "c:a",
 }  # fmt: skip
 
@@ -103,7 +105,7 @@ for name, text in (NAMES | {"is_group": "group", "in_tensor": "t/u"}).items():
 
 REQUESTS = {"capital": "Main", "climb": "../main", "slash": "a/b", "empty": "", "dot_last": "v.", "dot_first": ".a",
             "long": "a" * 65, "newline": "main\n", "accent": "\u00e4", "nul": "a\0b", "backslash": "a\\b"}  # fmt: skip
-for what, op in (("branch", "branch"), ("tag", "tag")):
+for what in ("branch", "tag"):
     for name, text in REQUESTS.items():
 
         @case(f"name/{what}_{name}", "tree.name", "safety.paths")
@@ -226,7 +228,9 @@ for name, key, read in (
         roles = CHECKER if read is None else BOTH
         also = ("E_COMMIT_ABSENT", "E_COMMIT_FIELD")  # a hole in the numbers, a parent that is not the one before
         roles = ("reader",) if "reader" in roles else CHECKER
-        b.refuses(dataset, "E_COMMIT_PLACE", op="inspect", roles=roles, also=also if read is None else (), **(read or {}))
+        b.refuses(
+            dataset, "E_COMMIT_PLACE", op="inspect", roles=roles, also=also if read is None else (), **(read or {})
+        )
         if read is not None:
             b.ask("check", None, error="E_COMMIT_PLACE", also=also)
 

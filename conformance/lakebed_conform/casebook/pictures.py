@@ -136,7 +136,9 @@ def jpeg(levels: list[np.ndarray], height: int, width: int, *, adobe: int | None
     head += bytes([0xFF, sof]) + struct.pack(">HBHHB", 8 + 3 * n, precision, height, width, n) + components
     for kind, (counts, symbols) in ((0x00, _DC), (0x10, _AC)):
         head += b"\xff\xc4" + struct.pack(">HB", 19 + len(symbols), kind) + counts + symbols
-    head += b"\xff\xda" + struct.pack(">HB", 6 + 2 * n, n) + b"".join(bytes([ids[c], 0]) for c in range(n)) + b"\0\x3f\0"
+    head += (
+        b"\xff\xda" + struct.pack(">HB", 6 + 2 * n, n) + b"".join(bytes([ids[c], 0]) for c in range(n)) + b"\0\x3f\0"
+    )
     bits, before = "", [0] * n
     for place in np.ndindex(*levels[0].shape):
         for c in range(n):

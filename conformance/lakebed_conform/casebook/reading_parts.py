@@ -7,7 +7,7 @@ import numpy as np
 from lakebed_conform.builders import Dataset, one, pack
 from lakebed_conform.casebook.book import Book, case
 from lakebed_conform.casebook.first_chunk import rows, small
-from lakebed_conform.casebook.valid_trees import B, SLICES, picked, sliced
+from lakebed_conform.casebook.valid_slices import SLICES, B, picked, sliced
 
 VALUES = [np.full(i % 5, i, "<u2") for i in range(23)]
 
@@ -23,14 +23,19 @@ def ragged() -> Dataset:
 
 
 ALL = [*VALUES[:12], None, None, *VALUES[12:]]
-RANGES = {"first": (0, 1), "last": (24, 1), "none": (7, 0), "none_at_end": (25, 0), "all": (0, 25), "over_slices": (10, 6),
+RANGES = {"first": (0, 1), "last": (24, 1), "none": (7, 0), "none_at_end": (25, 0), "all": (0, 25),
+          "over_slices": (10, 6),
           "missing": (12, 2), "inside_unit": (6, 2), "over_units": (4, 3)}  # fmt: skip
 for name, (first, count) in RANGES.items():
 
-    @case(f"read/range_{name}", "algo.read_one", "algo.read.3", "algo.read.4", "algo.read.5", "algo.read.6", "algo.read.9",
+    @case(f"read/range_{name}", "algo.read_one", "algo.read.3", "algo.read.4", "algo.read.5", "algo.read.6",
+          "algo.read.9",
           "column.sum")  # fmt: skip
     def _(b: Book, first=first, count=count) -> None:
-        b.explain(f"Rows {first} to {first + count - 1} of 25", "Edges of slices, units and chunks are where readers are off by one.")
+        b.explain(
+            f"Rows {first} to {first + count - 1} of 25",
+            "Edges of slices, units and chunks are where readers are off by one.",
+        )
         b.reads(ragged(), {}, metadata=False, checker=False)
         b.part("x", ALL[first : first + count], dtype="uint16", first=str(first), count=str(count))
 
@@ -47,12 +52,15 @@ for name, which in LISTS.items():
 
 
 OUTSIDE = {"list": {"list": ["25"]}, "list_most": {"list": [str((1 << 53) - 1)]}, "mixed": {"list": ["0", "25"]},
-           "range": {"first": "20", "count": "6"}, "range_most": {"first": "1", "count": str((1 << 53) - 1)}}  # fmt: skip
+           "range": {"first": "20", "count": "6"}, "range_most": {"first": "1",
+                                        "count": str((1 << 53) - 1)}}  # fmt: skip
 for name, which in OUTSIDE.items():
 
     @case(f"read/outside_{name}", "model.sample", "algo.read.1")
     def _(b: Book, which=which) -> None:
-        b.explain(f"Rows that the tensor does not have: {which}", "Clipping in silence makes short batches and wrong joins.")
+        b.explain(
+            f"Rows that the tensor does not have: {which}", "Clipping in silence makes short batches and wrong joins."
+        )
         b.reads(ragged(), {}, metadata=False, checker=False)
         b.ask("read", None, error="E_SAMPLE_RANGE", tensor="x", **which)
 
@@ -82,9 +90,17 @@ for name, (op, request, code, clause) in ABSENT.items():
 
     @case(f"read/absent_{name}", clause, "tree.absent", "model.file")
     def _(b: Book, op=op, request=request, code=code) -> None:
-        b.explain(f"{op} of what is not there: {request}", "Each absence has its own name, so that a caller can act on it.")
+        b.explain(
+            f"{op} of what is not there: {request}", "Each absence has its own name, so that a caller can act on it."
+        )
         b.reads(small(), {"x": rows()}, checker=False)
-        b.ask(op, None, error=code, also=("E_BRANCH_ABSENT",) if "number" in request and "branch" in request else (), **request)
+        b.ask(
+            op,
+            None,
+            error=code,
+            also=("E_BRANCH_ABSENT",) if "number" in request and "branch" in request else (),
+            **request,
+        )
 
 
 @case("read/absent_dataset", "tree.absent", "algo.open.2")
@@ -113,7 +129,10 @@ for name in ("two_chunks", "null_between", "overlapping"):
 
     @case(f"read/slices_{name}", "algo.read.3", "slice.any")
     def _(b: Book, name=name) -> None:
-        b.explain(f"Single rows over slices that are {name.replace('_', ' ')}", "A row is found by sums, whatever the slices hold.")
+        b.explain(
+            f"Single rows over slices that are {name.replace('_', ' ')}",
+            "A row is found by sums, whatever the slices hold.",
+        )
         dataset = sliced()
         dataset.manifest("m", SLICES[name])
         dataset.tensor("x", dtype="uint8", shape=[3], slices=[("b", 0, 2)], manifests=["m"])

@@ -109,7 +109,8 @@ SHAPES: dict[str, tuple[list[Any], list[int | None]]] = {
 for name, (values, shape) in SHAPES.items():
     for k in (1, 3):
 
-        @case(f"shape/{name}_units_of_{k}", "model.item", "chunk.index.shape", "unit.items", "model.missing", "model.rank",
+        @case(f"shape/{name}_units_of_{k}", "model.item", "chunk.index.shape", "unit.items", "model.missing",
+              "model.rank",
               "tensor.shape")  # fmt: skip
         def _(b: Book, values=values, shape=shape, k=k, name=name) -> None:
             b.explain(f"Shapes: {name.replace('_', ' ')}, {k} items a unit",
@@ -131,7 +132,7 @@ for name, values in SEQUENCES.items():
               "model.missing")  # fmt: skip
         def _(b: Book, values=values, k=k, name=name) -> None:
             b.explain(f"Sequences: {name.replace('_', ' ')}, {k} items a unit",
-                      "A unit crosses samples, an empty list is no missing sample: off by one shifts all behind.")  # fmt: skip
+                      "A unit crosses samples, an empty list is no missing sample: off by one shifts all.")  # fmt: skip
             b.reads(one(values, shape=[None], dtype="uint8", sequence=True, k=k), {"x": values})
 
 
@@ -141,9 +142,13 @@ UNITS: dict[str, tuple[list[int] | None, int]] = {
 }  # fmt: skip
 for name, (per_unit, k) in UNITS.items():
 
-    @case(f"unit/{name}", "chunk.index.unit", "chunk.index.unit_sum", "unit.order", "chunk.index.unit_form", "column.at")
+    @case(
+        f"unit/{name}", "chunk.index.unit", "chunk.index.unit_sum", "unit.order", "chunk.index.unit_form", "column.at"
+    )
     def _(b: Book, per_unit=per_unit, k=k, name=name) -> None:
-        b.explain(f"Items per unit: {per_unit or k}", "The unit of an item is a division or a search, and both have edges.")
+        b.explain(
+            f"Items per unit: {per_unit or k}", "The unit of an item is a division or a search, and both have edges."
+        )
         values = [np.full(i % 4, i, "<u2") for i in range(10)]
         b.reads(one(values, shape=[None], dtype="uint16", k=k, per_unit=per_unit), {"x": values})
         b.part("x", [values[9], values[0], values[5]], dtype="uint16", list=["9", "0", "5"])
@@ -176,11 +181,12 @@ TILES: dict[str, tuple[list[Any], list[int | None], list[int]]] = {
 for name, (values, shape, tile) in TILES.items():
     for codec in ("raw", "lz4"):
 
-        @case(f"tile/{name}_{codec}", "tile.edge", "unit.order", "chunk.index.tile_fit", "chunk.index.tile", "algo.read.6",
+        @case(f"tile/{name}_{codec}", "tile.edge", "unit.order", "chunk.index.tile_fit", "chunk.index.tile",
+              "algo.read.6",
               features=("codec.lz4",) if codec == "lz4" else ())  # fmt: skip
         def _(b: Book, values=values, shape=shape, tile=tile, codec=codec, name=name) -> None:
             b.explain(f"Tiles: {name.replace('_', ' ')}, {codec}",
-                      "Edge tiles are smaller, order is C order of the grid: a port that pads or transposes shows here.")  # fmt: skip
+                      "Edge tiles are smaller, in C order of the grid: who pads or transposes shows here.")  # fmt: skip
             how = {"codecs": [[{"name": "lz4"}]]} if codec == "lz4" else {}
             if name == "empty_only":
                 how = {}

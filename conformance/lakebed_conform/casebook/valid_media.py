@@ -14,7 +14,7 @@ from lakebed_conform.casebook.book import Book, case
 from lakebed_conform.casebook.invalid_codecs import TEXT, stream
 from lakebed_conform.casebook.invalid_meaning import CHECKER, EFFECT, _index, texts
 from lakebed_conform.casebook.valid_codecs import BITS, RGB, RGBA, U16
-from lakebed_conform.pen import lz4_literals
+from lakebed_conform.pen import crc32, lz4_literals, zlib_stored
 
 FLOAT3 = np.arange(18, dtype="<f4").reshape(2, 3, 3) / 4
 STEREO = np.array([[1, -1], [32767, -32768], [0, 7]], "<i2")
@@ -61,6 +61,25 @@ def nii(volume: np.ndarray, code: int, bits: int) -> bytes:
     return bytes(head) + volume.tobytes(order="F")
 
 
+def gzip(data: bytes) -> bytes:
+    """A gzip member of stored blocks."""
+    return b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + zlib_stored(data)[2:-4] + struct.pack("<II", crc32(data), len(data))
+
+
+def ico(png: bytes, h: int, w: int) -> bytes:
+    return struct.pack("<HHHBBBBHHII", 0, 1, 1, w, h, 0, 0, 1, 32, len(png), 22) + png
+
+
+def pcx(pixels: np.ndarray) -> bytes:
+    """Three planes of 8 bits; every byte as a run of one."""
+    h, w, _ = pixels.shape
+    line = w + w % 2
+    head = struct.pack("<BBBBHHHHHH", 10, 5, 1, 8, 0, 0, w - 1, h - 1, 72, 72) + bytes(48)
+    head += struct.pack("<BBHH", 0, 3, line, 1)
+    rows = [pixels[y, :, c].tobytes().ljust(line, b"\0") for y in range(h) for c in range(3)]
+    return head.ljust(128, b"\0") + b"".join(bytes([0xC1, v]) for row in rows for v in row)
+
+
 def ply(points: np.ndarray) -> bytes:
     head = f"ply\nformat binary_little_endian 1.0\nelement vertex {len(points)}\n"
     head += "".join(f"property float {axis}\n" for axis in "xyz") + "end_header\n"
@@ -93,6 +112,9 @@ FILES: dict[str, tuple[str, bytes, np.ndarray, tuple[str, ...]]] = {
     "wav_float": ("wav", wav(np.array([0.5, -2.0], "<f4").tobytes(), 1, 32, 3), np.array([[0.5], [-2.0]], "<f4"),
                   ("audio.scale", "audio.tolerance")),
     "nii_int16": ("nii", nii(VOLUME, 4, 16), VOLUME, ("codec.nii", "nifti.array", "nifti.scale")),
+    "nii_gz": ("nii.gz", gzip(nii(VOLUME, 4, 16)), VOLUME, ("codec.nii_gz",)),
+    "ico_png": ("ico", ico(p.png(RGBA), 2, 3), RGBA, ("codec.ico", "picture.ico")),
+    "pcx_rgb": ("pcx", pcx(RGB), RGB, ("codec.pcx", "picture.legacy")),
     "ply_floats": ("ply", ply(POINTS), POINTS, ("codec.ply", "mesh.ply")),
     "stl": ("stl", stl(TRIANGLES), TRIANGLES, ("codec.stl", "mesh.stl")),
 }  # fmt: skip
@@ -144,7 +166,8 @@ FORMS: dict[str, tuple[str, str, Any, tuple[str, ...]]] = {
     "point_cloud_of_9": ("bbox.3d", "/tensors/x/htype", "point_cloud", ("htype.fits", "htype.point_cloud")),
     "bbox_3d_of_3": ("point_cloud", "/tensors/x/htype", "bbox.3d", ("htype.fits", "htype.bbox_3d")),
     "intrinsics_of_rank_2": ("point_cloud", "/tensors/x/htype", "intrinsics", ("htype.fits", "htype.intrinsics")),
-    "coco_names_twice": ("keypoints_coco", "/tensors/x/attributes/keypoints", ["a", "a"], ("htype.keypoints_coco.names",)),
+    "coco_names_twice": ("keypoints_coco", "/tensors/x/attributes/keypoints", ["a", "a"],
+                         ("htype.keypoints_coco.names",)),
 }  # fmt: skip
 for name, (htype, pointer, value, clauses) in FORMS.items():
 
@@ -212,14 +235,17 @@ for name, (bad, roles, clause) in BLOCKS.items():
 
     @case(f"codec/lz4_{name}", clause, "codec.corrupt", features=("codec.lz4",))
     def _(b: Book, name=name, bad=bad, roles=roles) -> None:
-        b.explain(f"An LZ4 block: {name.replace('_', ' ')}", "What one library forgives another refuses, or reads as noise.")
+        b.explain(
+            f"An LZ4 block: {name.replace('_', ' ')}", "What one library forgives another refuses, or reads as noise."
+        )
         dataset = stream([{"name": "lz4"}], TEXT, lz4_literals(TEXT[0].tobytes()), bad)
         b.refuses(dataset, "E_CODEC_DATA", roles=roles, why="length and CRC agree with the broken stream")
 
 
 PCODEC = {"name": "pcodec", "dtype": "uint16"}
 for name, pipeline in {"not_alone": [PCODEC, {"name": "lz4"}], "other_dtype": [PCODEC | {"dtype": "int16"}],
-                       "no_dtype": [{"name": "pcodec"}], "after_filter": [{"name": "shuffle", "size": 2}, PCODEC]}.items():  # fmt: skip
+                       "no_dtype": [{"name": "pcodec"}], "after_filter": [{"name": "shuffle", "size": 2},
+                                        PCODEC]}.items():  # fmt: skip
 
     @case(f"codec/pcodec_{name}", "codec.pcodec.alone", "codec.params", "codec.pcodec",
           features=("codec.pcodec", "codec.lz4", "codec.shuffle"))  # fmt: skip
@@ -239,5 +265,3 @@ def _(b: Book) -> None:
     dataset = one([value], shape=[None])
     b.reads(dataset.change("a", "index.crc", 0xCBF43926), {"x": [value]})
     b.part("x", [value], dtype="uint8", list=["0"])
-
-

@@ -10,7 +10,6 @@ from lakebed_conform.builders import Dataset, one, pack
 from lakebed_conform.casebook.book import Book, case
 from lakebed_conform.casebook.first_chunk import rows, small
 from lakebed_conform.casebook.invalid_documents import history, values
-from lakebed_conform.casebook.invalid_object import two_chunks
 from lakebed_conform.pen import Raw
 
 MOST = (1 << 53) - 1
@@ -33,20 +32,26 @@ for name, n, hint in (("fresh", 3, 3), ("one_behind", 3, 2), ("far_behind", 40, 
     @case(f"hint/{name}", "algo.newest", "algo.newest.hint", "algo.newest.gallop", "algo.newest.read", "algo.open.1",
           "hint.ignore", "algo.open.2")  # fmt: skip
     def _(b: Book, name=name, n=n, hint=hint) -> None:
-        b.explain(f"The hint is {name.replace('_', ' ')}", "A hint that is believed shows yesterday's rows as the newest.")
+        b.explain(
+            f"The hint is {name.replace('_', ' ')}", "A hint that is believed shows yesterday's rows as the newest."
+        )
         dataset, kept = numbered(n, hint)
         b.reads(dataset, {"x": kept})
 
 
 BROKEN: dict[str, Any] = {
-    "empty": lambda d: b"", "cut": lambda d: d[:40], "crc": lambda d: d[:-4] + b"00\"}", "text": lambda d: b"newest: 3\n",
+    "empty": lambda d: b"", "cut": lambda d: d[:40], "crc": lambda d: d[:-4] + b"00\"}",
+    "text": lambda d: b"newest: 3\n",
     "other_json": lambda d: b"[1,2]", "newline": lambda d: d + b"\n",
 }  # fmt: skip
 for name, change in BROKEN.items():
 
     @case(f"hint/broken_{name}", "hint.ignore", "hint.checker", "algo.newest.hint")
     def _(b: Book, change=change, name=name) -> None:
-        b.explain(f"A hint that is no document: {name}", "Only a hint is overwritten, so only a hint may be torn: it is ignored.")
+        b.explain(
+            f"A hint that is no document: {name}",
+            "Only a hint is overwritten, so only a hint may be torn: it is ignored.",
+        )
         dataset, kept = numbered(3, 2)
         b.reads(dataset.change("hint:main", "bytes", change), {"x": kept})
 
@@ -70,7 +75,9 @@ for name, change in WRONG.items():
 
     @case(f"hint/wrong_{name}", "hint.ignore", "hint.checker", "algo.newest")
     def _(b: Book, change=change, name=name) -> None:
-        b.explain(f"A hint with a right checksum and a wrong {name}", "A stale or foreign hint must never choose the dataset.")
+        b.explain(
+            f"A hint with a right checksum and a wrong {name}", "A stale or foreign hint must never choose the dataset."
+        )
         dataset, kept = numbered(3, 2)
         b.reads(dataset.change("hint:main", "bytes", change), {"x": kept})
 
@@ -207,7 +214,8 @@ DOCUMENTS: dict[str, tuple[str, Any]] = {
 }  # fmt: skip
 for name, (pointer, value) in DOCUMENTS.items():
 
-    @case(f"document/{name}", "json.unknown", "json.syntax", "json.depth", "json.integers", "json.floats", "commit.time",
+    @case(f"document/{name}", "json.unknown", "json.syntax", "json.depth", "json.integers", "json.floats",
+          "commit.time",
           "commit.author", "commit.message", "commit.attributes")  # fmt: skip
     def _(b: Book, pointer=pointer, value=value, name=name) -> None:
         b.explain(f"A commit with {name.replace('_', ' ')}", "What the text allows a parser must take.")
@@ -239,7 +247,18 @@ def _(b: Book) -> None:
     """
     dataset = Dataset()
     dataset.chunk("a", pack(rows(2)))
-    names = ["b", "10", "2", "a/b", "a/c.d-e_f", "A", "x" * 64, "/".join(["a" * 63] * 3 + ["B" * 63]), "constructor", "length"]
+    names = [
+        "b",
+        "10",
+        "2",
+        "a/b",
+        "a/c.d-e_f",
+        "A",
+        "x" * 64,
+        "/".join(["a" * 63] * 3 + ["B" * 63]),
+        "constructor",
+        "length",
+    ]
     for name in names:
         dataset.tensor(name, dtype="uint8", shape=[3], slices=[("a", 0, 2)])
     dataset.commit()
@@ -270,91 +289,6 @@ def _(b: Book) -> None:
     b.reads(dataset, {"x": []})
 
 
-# slices and manifests
-
-SLICES: dict[str, list[tuple[str | None, int, int]]] = {
-    "reversed": [("a", 4, 1), ("a", 3, 1), ("a", 2, 1), ("a", 1, 1), ("a", 0, 1)], "repeated": [("a", 1, 2)] * 4,
-    "overlapping": [("a", 0, 3), ("a", 1, 3), ("a", 2, 3)], "hole": [("a", 0, 1), ("a", 4, 1)], "last": [("a", 4, 1)],
-    "null_first": [(None, 0, 3), ("a", 0, 2)], "null_last": [("a", 0, 2), (None, 0, 3)], "null_only": [(None, 0, 4)],
-    "null_between": [("a", 0, 1), (None, 0, 1), ("a", 1, 1), (None, 0, 2), ("b", 0, 1)],
-    "unmerged": [("a", 0, 2), ("a", 2, 2), ("a", 4, 1)], "two_chunks": [("b", 1, 1), ("a", 0, 5), ("b", 0, 1)],
-}  # fmt: skip
-B = [np.array([200 + i, 1, 2], np.uint8) for i in range(2)]
-
-
-def picked(slices: list[tuple[str | None, int, int]]) -> list[np.ndarray | None]:
-    held = {"a": rows(), "b": B}
-    return [None if c is None else held[c][first + i] for c, first, count in slices for i in range(count)]
-
-
-def sliced() -> Dataset:
-    dataset = Dataset()
-    dataset.chunk("a", pack(rows(), k=2))
-    dataset.chunk("b", pack(B))
-    return dataset
-
-
-for name, slices in SLICES.items():
-
-    @case(f"slice/{name}", "slice.any", "slice.null", "tensor.order", "algo.read.3", "table.slice.first", "table.slice.count",
-          "table.slice.chunk")  # fmt: skip
-    def _(b: Book, name=name, slices=slices) -> None:
-        b.explain(f"Slices: {name.replace('_', ' ')}", "The slice list is the whole story of edits: read in its order.")
-        dataset = sliced()
-        dataset.tensor("x", dtype="uint8", shape=[3], slices=slices)
-        dataset.commit()
-        b.reads(dataset, {"x": picked(slices)})
-
-    @case(f"manifest/{name}", "algo.read.2", "tensor.order", "manifest.ref", "manifest.hash", "manifest.samples",
-          "table.chunk.once")  # fmt: skip
-    def _(b: Book, name=name, slices=slices) -> None:
-        b.explain(f"Two manifests, then own slices: {name.replace('_', ' ')}",
-                  "Sealed rows come first, in the order of their manifests; each has its own chunk table.")  # fmt: skip
-        dataset = sliced()
-        dataset.manifest("m", slices)
-        dataset.manifest("n", [("b", 0, 2)])
-        dataset.tensor("x", dtype="uint8", shape=[3], slices=slices[:1], manifests=["m", "n"])
-        dataset.commit()
-        b.reads(dataset, {"x": [*picked(slices), *B, *picked(slices[:1])]})
-
-
-@case("slice/shared_chunk", "table.chunk.once", "chunk.tensor.hints", "chunk.index.tensor", "chunk.index.row")
-def _(b: Book) -> None:
-    """One chunk in two tensors, with the name and row of a third
-
-    Hints for salvage are compared by nobody: chunks outlive renames and insertions.
-    """
-    dataset = Dataset()
-    dataset.chunk("a", pack(rows(), k=2, tensor="long/gone", row=MOST))
-    dataset.tensor("x", dtype="uint8", shape=[3], slices=[("a", 0, 5)])
-    dataset.tensor("y", dtype="uint8", shape=[None], slices=[("a", 3, 2), ("a", 0, 3)])
-    dataset.commit()
-    b.reads(dataset, {"x": rows(), "y": [*rows()[3:], *rows()[:3]]})
-
-
-@case("slice/unused_chunk", "slice.any", "tensor.chunks")
-def _(b: Book) -> None:
-    """The table lists a chunk that no slice uses
-
-    A note for checkers, no fault for readers.
-    """
-    dataset = sliced()
-    dataset.tensor("x", dtype="uint8", shape=[3], slices=[("a", 0, 5)], unused=["b"])
-    dataset.commit()
-    b.reads(dataset, {"x": rows()})
-
-
-@case("slice/table_forms", "json.column", "table.chunk.payload", "table.chunk.index", "table.chunk.name", "tensor.slices")
-def _(b: Book) -> None:
-    """Columns as arrays where one integer would do
-
-    Both forms mean the same.
-    """
-    dataset = two_chunks()
-    dataset.change("main/1", "/tensors/x/slices/first", [0, 0])
-    b.reads(dataset, {"x": [*rows(), *[r + 100 for r in rows(2)]]})
-
-
 @case("tree/foreign", "tree.foreign", "tree.dotfiles", "tree.keys")
 def _(b: Book) -> None:
     """Foreign objects, temporary files and a candidate list among the rest
@@ -362,7 +296,8 @@ def _(b: Book) -> None:
     Folders gather such files; none of them is part of the dataset and none is a fault.
     """
     dataset = small()
-    for key in ("README.txt", "chunks/ab/notes", "commits/main/1.json", "commits/main/.tmp-1", ".sweep-" + "a" * 32 + ".json",
+    for key in ("README.txt", "chunks/ab/notes", "commits/main/1.json", "commits/main/.tmp-1",
+                ".sweep-" + "a" * 32 + ".json",
                 "tags/.v1.json.tmp", "manifests/zz/x.json", "commits/main/00000000001.json"):  # fmt: skip
         dataset.put(key, b"not a document")
     b.reads(dataset, {"x": rows()})
@@ -405,7 +340,9 @@ def _(b: Book) -> None:
     b.reads(dataset, {"x": rows()})
 
 
-@case("tensor/every_member", "tensor.members", "tensor.attributes", "tensor.write", "tensor.sequence", "tensor.fidelity")
+@case(
+    "tensor/every_member", "tensor.members", "tensor.attributes", "tensor.write", "tensor.sequence", "tensor.fidelity"
+)
 def _(b: Book) -> None:
     """A tensor that states every member, defaults included
 

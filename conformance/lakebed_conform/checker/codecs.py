@@ -107,7 +107,7 @@ def _allowed(value: Any, allowed: Any) -> bool:
     if isinstance(allowed, range):
         return type(value) is int and value in allowed
     if isinstance(allowed[0], float):
-        return type(value) in (int, float) and (0 < value or allowed[0] < 0) and allowed[0] <= value <= allowed[1]
+        return type(value) in (int, float) and (value > 0 or allowed[0] < 0) and allowed[0] <= value <= allowed[1]
     return type(value) is type(allowed[0]) and value in allowed
 
 
@@ -179,22 +179,25 @@ def _lz4_walk(data: bytes) -> None:
     at = out = begin = end = 0
     while True:
         token = data[at]
-        at += 1
-        n = token >> 4
-        while n >= 15 and (n == 15 or data[at - 1] == 255):
-            n, at = n + data[at], at + 1
+        n, at = _lz4_length(data, at + 1, token >> 4)
         at, out = at + n, out + n
         if at >= len(data):
             break
         offset = data[at] | data[at + 1] << 8
         need(1 <= offset <= out, DATA, "codec.lz4.offset", f"offset {offset} at byte {out}", at)
-        at, n = at + 2, token & 15
-        while n >= 15 and (n == 15 or data[at - 1] == 255):
-            n, at = n + data[at], at + 1
+        n, at = _lz4_length(data, at + 2, token & 15)
         begin, end = out, out + n + 4
         out = end
     good = at == len(data) and (not end or (out - begin >= 12 and out - end >= 5))
     need(good, DATA, "codec.lz4.block", "the block does not end in literals as it must")
+
+
+def _lz4_length(data: bytes, at: int, n: int) -> tuple[int, int]:
+    """A length of 15 goes on in bytes until one is not 255; gives (length, where to go on)."""
+    more = n == 15
+    while more:
+        n, more, at = n + data[at], data[at] == 255, at + 1
+    return n, at
 
 
 def _deflate(data: bytes, most: int) -> bytes:

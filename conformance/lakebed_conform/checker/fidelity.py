@@ -10,7 +10,6 @@ from lakebed_conform.checker.finding import need
 from lakebed_conform.checker.htypes import LABELS
 
 
-
 def encoded_with_loss(codec: dict[str, Any]) -> bool:
     """Did encoding an array with ``codec`` lose anything? A media codec without parameters is a given file."""
     if codec["name"] == "webp":

@@ -103,7 +103,7 @@ def _keypoint_names(t: Tensor, a: dict[str, Any]) -> None:
     need(_distinct_strings(names), FIELD, clause, f"{t.name}: keypoints are no distinct strings")
     most = len(names) if "keypoints" in a else t.shape[1] if t.htype == "keypoints" else None
     good = isinstance(lines, list) and all(isinstance(p, list) and len(p) == 2 for p in lines)
-    good = good and all(type(n) is int and 0 <= n and (most is None or n < most) for p in lines for n in p)
+    good = good and all(type(n) is int and n >= 0 and (most is None or n < most) for p in lines for n in p)
     need(good, FIELD, clause, f"{t.name}: connections are no pairs of points")
 
 
@@ -214,7 +214,9 @@ def _coco(t: Tensor, item: Item) -> None:
 def _bbox_3d(t: Tensor, item: Item) -> None:
     values, mode = _finite(t, item), t.attributes.get("coords", {}).get("mode")
     if mode:
-        _rule((len(item.shape) == 2) == (mode == "center"), "htype.bbox_3d.coords", t, f"mode {mode}, shape {item.shape}")
+        _rule(
+            (len(item.shape) == 2) == (mode == "center"), "htype.bbox_3d.coords", t, f"mode {mode}, shape {item.shape}"
+        )
     if len(item.shape) == 2:
         _rule((values[:, 3:6] >= 0).all(), "htype.bbox_3d.size", t, "a box with a negative side")
 

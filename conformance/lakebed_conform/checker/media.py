@@ -222,7 +222,7 @@ def _tiff_form(tags: dict[int, tuple[int, ...]]) -> Picture:
             _refuse("picture.gray32", f"gray of {bits} bits, sample format {form}")
         return Picture(height, width, 1, known[bits, form])
     wide = {0: (2,), 1: (2,), 2: (3, 4), 3: (1,), 5: (4,), 6: (3,)}.get(colour, ())
-    if channels not in wide or bits not in (8, 16) and colour != 3 or form != 1:
+    if channels not in wide or (bits not in (8, 16) and colour != 3) or form != 1:
         _refuse("picture.other", f"photometric {colour}, {channels} samples of {bits} bits")
     return Picture(height, width, 3 if colour == 3 else channels, U16 if bits == 16 and colour != 3 else U8)
 

@@ -35,7 +35,7 @@ class Samples:
 
     dtype: str
     sequence: bool
-    values: list[Item | None | list[Item]]
+    values: list[Item | list[Item] | None]
 
 
 def read_tensor(

@@ -24,7 +24,7 @@ CHUNK = re.compile(r"chunks/([0-9a-f]{2})/(\1[0-9a-f]{62})\.chunk")
 MANIFEST = re.compile(r"manifests/([0-9a-f]{2})/(\1[0-9a-f]{62})\.json")
 
 
-class folder_tree(Mapping[str, bytes]):  # noqa: N801 - reads as a function
+class folder_tree(Mapping[str, bytes]):
     """The objects of a folder by key, read when asked for."""
 
     def __init__(self, root: Path) -> None:
@@ -78,7 +78,7 @@ class State:
         return self._chunks[row]
 
 
-class _at:  # noqa: N801 - a context, named as it reads
+class _at:
     """Adds the object's key to a broken rule that has none."""
 
     def __init__(self, key: str) -> None:
