@@ -351,7 +351,7 @@ class ChunkFile:
             if len(fresh):
                 self._touch(np.unique(fresh).tolist())
             if where is None:
-                np.take(self._flat, numbers, axis=0, out=out)
+                np.take(self._flat, numbers, axis=0, out=out, mode="clip")  # in range already; "raise" would buffer
             else:
                 out[where] = self._flat[numbers]
         elif self.geometry.item_bytes:

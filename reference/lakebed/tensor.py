@@ -471,6 +471,8 @@ def numbers_of(index: Any, length: int, name: str) -> np.ndarray:
     if rows.dtype.kind == "u" and rows.size and int(rows.max()) >= length:  # before it turns negative
         raise _outside(int(rows.max()), length, name)
     rows = rows.astype(np.int64)
+    if not rows.size or (int(rows.min()) >= 0 and int(rows.max()) < length):
+        return rows
     rows = np.where(rows < 0, rows + length, rows)
     outside = (rows < 0) | (rows >= length)
     if outside.any():
