@@ -80,6 +80,11 @@ export function last(sums, x, n) {
   return lo;
 }
 
+// Headers: what follows, the bytes of its number, and the least number that needs this header.
+const HEADERS = new Map(Object.entries({uint: [[0xcc, 1, 0x80], [0xcd, 2, 0x100], [0xce, 4, 0x10000], [0xcf, 8, 2 ** 32]],
+  map: [[0xde, 2, 16], [0xdf, 4, 0x10000]], array: [[0xdc, 2, 16], [0xdd, 4, 0x10000]], string: [[0xd9, 1, 32], [0xda, 2, 0x100], [0xdb, 4, 0x10000]],
+  ext: [[0xc7, 1, 0], [0xc8, 2, 0x100], [0xc9, 4, 0x10000]]}).flatMap(([kind, rows]) => rows.map(([byte, width, least]) => [byte, {kind, width, least}])));
+
 // The value in `bytes`, which lie at `base` of `object`. `odd(offset)` hears of headers that are not the shortest.
 export function unpack(bytes, object = null, base = 0, odd = () => {}) {
   const d = view(bytes);
@@ -129,35 +134,23 @@ export function unpack(bytes, object = null, base = 0, odd = () => {}) {
     }
     return out;
   };
-  // A header whose number `n` would also have fitted where `least` begins.
-  const sized = (n, least, at) => (n < least && odd(base + at), n);
+  const READ = {uint: (n) => n, map, array, string, ext};
 
   function value(depth) {
-    const at = i, b = uint(1);
+    const at = i, b = uint(1), header = HEADERS.get(b);
     if (b < 0x80) return b;
     if (b < 0x90) return map(b & 15, depth);
     if (b < 0xa0) return array(b & 15, depth);
     if (b < 0xc0) return string(b & 31);
     if (b >= 0xe0) return new Tagged("int", b - 256);
+    if (b >= 0xd4 && b <= 0xd8) return ext(1 << (b - 0xd4));
+    if (header) {
+      const n = uint(header.width);
+      if (n < header.least || (header.kind === "ext" && [1, 2, 4, 8, 16].includes(n))) odd(base + at);
+      return READ[header.kind](n, depth);
+    }
     switch (b) {
       case 0xc2: case 0xc3: return b === 0xc3;
-      case 0xcc: return sized(uint(1), 0x80, at);
-      case 0xcd: return sized(uint(2), 0x100, at);
-      case 0xce: return sized(uint(4), 0x10000, at);
-      case 0xcf: return sized(uint(8), 2 ** 32, at);
-      case 0xde: return map(sized(uint(2), 16, at), depth);
-      case 0xdf: return map(sized(uint(4), 0x10000, at), depth);
-      case 0xdc: return array(sized(uint(2), 16, at), depth);
-      case 0xdd: return array(sized(uint(4), 0x10000, at), depth);
-      case 0xd9: return string(sized(uint(1), 32, at));
-      case 0xda: return string(sized(uint(2), 0x100, at));
-      case 0xdb: return string(sized(uint(4), 0x10000, at));
-      case 0xd4: case 0xd5: case 0xd6: case 0xd7: case 0xd8: return ext(1 << (b - 0xd4));
-      case 0xc7: case 0xc8: case 0xc9: {
-        const n = sized(uint(1 << (b - 0xc7)), [0, 0x100, 0x10000][b - 0xc7], at);
-        if ([1, 2, 4, 8, 16].includes(n)) odd(base + at);
-        return ext(n);
-      }
       case 0xcb: {
         take(8);
         const v = d.getFloat64(at + 1);
@@ -182,28 +175,29 @@ export function unpack(bytes, object = null, base = 0, odd = () => {}) {
 }
 
 const big = (n, v) => Uint8Array.from({length: n}, (_, i) => Math.floor(v / 2 ** (8 * (n - 1 - i))) % 256);
-const headed = (n, small, mask, forms) => n <= mask ? [small | n] : forms.map(([byte, w]) => n < 256 ** w && [byte, ...big(w, n)]).find(Boolean);
+// The shortest header: number n up to `most` in the byte `small`.
+function headed(kind, n, small = 0, most = -1) {
+  if (n <= most) return [small | n];
+  const [byte, {width}] = [...HEADERS].find(([, h]) => h.kind === kind && n < 256 ** h.width);
+  return [byte, ...big(width, n)];
+}
 
 // The canonical MessagePack of a value [index.shortest].
 export function pack(v) {
   if (v instanceof Tagged) {
-    if (v.kind === "float") {
-      const out = new Uint8Array(9);
-      out[0] = 0xcb;
-      new DataView(out.buffer).setFloat64(1, v.value);
-      return out;
-    }
-    return fail("E_ARGUMENT", "index.shortest", "negative integers are not written by this port");
+    if (v.kind !== "float") return fail("E_ARGUMENT", "index.shortest", "negative integers are not written by this port");
+    const out = new Uint8Array(9);
+    out[0] = 0xcb;
+    view(out).setFloat64(1, v.value);
+    return out;
   }
   if (v === true || v === false) return Uint8Array.of(v ? 0xc3 : 0xc2);
-  if (typeof v === "number") return Uint8Array.from(headed(v, 0, 127, [[0xcc, 1], [0xcd, 2], [0xce, 4], [0xcf, 8]]));
-  if (typeof v === "string") return concat([headed(utf8(v).length, 0xa0, 31, [[0xd9, 1], [0xda, 2], [0xdb, 4]]), utf8(v)]);
-  if (Array.isArray(v)) return concat([headed(v.length, 0x90, 15, [[0xdc, 2], [0xdd, 4]]), ...v.map(pack)]);
-  if (v instanceof Map) {
-    return concat([headed(v.size, 0x80, 15, [[0xde, 2], [0xdf, 4]]), ...[...v].flatMap(([k, x]) => [pack(k), pack(x)])]);
-  }
+  if (typeof v === "number") return Uint8Array.from(headed("uint", v, 0, 127));
+  if (typeof v === "string") return concat([headed("string", utf8(v).length, 0xa0, 31), utf8(v)]);
+  if (Array.isArray(v)) return concat([headed("array", v.length, 0x90, 15), ...v.map(pack)]);
+  if (v instanceof Map) return concat([headed("map", v.size, 0x80, 15), ...[...v].flatMap(([k, x]) => [pack(k), pack(x)])]);
   const n = v.bytes.length, short = [1, 2, 4, 8, 16].indexOf(n);
-  return concat([short >= 0 ? [0xd4 + short] : headed(n, 0, -1, [[0xc7, 1], [0xc8, 2], [0xc9, 4]]), [v.width], v.bytes]);
+  return concat([short >= 0 ? [0xd4 + short] : headed("ext", n), [v.width], v.bytes]);
 }
 
 // The canonical column of `entries` [column.canonical]: a number or an Ext. `always`: an ext even when all are equal.

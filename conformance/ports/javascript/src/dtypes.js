@@ -1,11 +1,10 @@
 // Elements: little-endian bytes to numbers and back. int64 and uint64 are BigInt, complex numbers two floats each.
 import {view} from "./bytes.js";
 
-const ints = (bits) => ({size: bits / 8, kind: bits < 64 ? "int" : "big", get: (d, i) => (bits < 64 ? d[`getInt${bits}`](i, true) : d.getBigInt64(i, true)),
-  set: (d, i, v) => (bits < 64 ? d[`setInt${bits}`](i, Number(v), true) : d.setBigInt64(i, BigInt(v), true))});
-const uints = (bits) => ({size: bits / 8, kind: bits < 64 ? "int" : "big", get: (d, i) => (bits < 64 ? d[`getUint${bits}`](i, true) : d.getBigUint64(i, true)),
-  set: (d, i, v) => (bits < 64 ? d[`setUint${bits}`](i, Number(v), true) : d.setBigUint64(i, BigInt(v), true))});
-const floats = (bits) => ({size: bits / 8, kind: "float", get: (d, i) => d[`getFloat${bits}`](i, true), set: (d, i, v) => d[`setFloat${bits}`](i, Number(v), true)});
+// Elements that a DataView knows: `name` as in getInt32.
+const known = (bits, name, kind, make) => ({size: bits / 8, kind, get: (d, i) => d[`get${name}${bits}`](i, true), set: (d, i, v) => d[`set${name}${bits}`](i, make(v), true)});
+const whole = (bits, name) => (bits < 64 ? known(bits, name, "int", Number) : known(bits, `Big${name}`, "big", BigInt));
+const ints = (bits) => whole(bits, "Int"), uints = (bits) => whole(bits, "Uint"), floats = (bits) => known(bits, "Float", "float", Number);
 
 // A small float of e exponent and m mantissa bits; `finite`: no infinities, one NaN (float8_e4m3fn).
 function small(e, m, finite = false) {

@@ -1,75 +1,58 @@
 // A dataset in a folder, for Node: reading, and the durable writes and exclusive create of chapter 3.
 import {constants, link, lstat, mkdir, open, readdir, rename, stat as fstat, unlink} from "node:fs/promises";
 import {randomBytes} from "node:crypto";
-import {dirname, join} from "node:path";
+import {dirname, join, relative} from "node:path";
 import {LakebedError, fail} from "./errors.js";
 import {guard, missing} from "./store.js";
 
 const absent = (e) => e.code === "ENOENT" || e.code === "ENOTDIR";
+const refuse = (e, key) => {
+  throw e instanceof LakebedError ? e : new LakebedError("E_STORE", "store.failure", String(e.message), key);
+};
 
 export class FolderStore {
   constructor(root) {
     this.root = root;
   }
-  async #with(key, task) {
+  // `length` bytes from `start`, or all of them up to `limit`; null when there is no such file.
+  async #read(key, start, length, limit) {
     let file;
     try {
       file = await open(join(this.root, guard(key)), constants.O_RDONLY | constants.O_NONBLOCK);
-      const {size, ...stat} = await file.stat().then((s) => ({size: s.size, regular: s.isFile()}));
-      if (!stat.regular) fail("E_STORE", "store.local.file", "not a regular file", key);
-      return await task(file, size);
+      const stat = await file.stat();
+      if (!stat.isFile()) fail("E_STORE", "store.local.file", "not a regular file", key);
+      if ((length ??= stat.size) > limit) fail("E_JSON_LIMIT", "store.get.limit", `${length} bytes, at most ${limit} are taken`, key);
+      if (start + length > stat.size) fail("E_TRUNCATED", "store.ranges.short", `${start + length} bytes are needed, the object has ${stat.size}`, key);
+      const out = new Uint8Array(length);
+      for (let at = 0, n; at < length; at += n) {
+        n = (await file.read(out, at, Math.min(length - at, 1 << 30), start + at)).bytesRead;
+        if (!n) fail("E_TRUNCATED", "store.ranges.short", `${at} bytes came of ${length} from ${start}`, key);
+      }
+      return out;
     } catch (e) {
-      if (e instanceof LakebedError) throw e;
-      if (absent(e)) return undefined;
-      return fail("E_STORE", "store.failure", String(e.message), key);
+      if (absent(e)) return null;
+      return refuse(e, key);
     } finally {
       await file?.close();
     }
   }
-  async #bytes(file, start, length, key) {
-    const out = new Uint8Array(length);
-    for (let at = 0; at < length; ) {
-      const {bytesRead} = await file.read(out, at, Math.min(length - at, 1 << 30), start + at);
-      if (!bytesRead) fail("E_TRUNCATED", "store.ranges.short", `${at} bytes came of ${length} from ${start}`, key);
-      at += bytesRead;
-    }
-    return out;
-  }
   async get(key, limit) {
-    const out = await this.#with(key, (file, size) => {
-      if (size > limit) fail("E_JSON_LIMIT", "store.get.limit", `${size} bytes, at most ${limit} are taken`, key);
-      return this.#bytes(file, 0, size, key);
-    });
-    return out ?? null;
+    return this.#read(key, 0, null, limit);
   }
   async range(key, start, length) {
-    const out = await this.#with(key, (file, size) => {
-      if (start + length > size) fail("E_TRUNCATED", "store.ranges.short", `${start + length} bytes are needed, the object has ${size}`, key);
-      return this.#bytes(file, start, length, key);
-    });
-    return out ?? missing(key);
+    return (await this.#read(key, start, length, Infinity)) ?? missing(key);
   }
   async exists(key) {
-    return (await this.#with(key, () => true)) ?? false;
+    return (await this.#read(key, 0, 0, Infinity)) !== null;
   }
   // Keys of everything under `prefix`, a folder; names that are no key of a dataset too.
   async list(prefix = "") {
-    const out = [];
-    const walk = async (folder) => {
-      let entries = [];
-      try {
-        entries = await readdir(join(this.root, folder), {withFileTypes: true});
-      } catch (e) {
-        if (!absent(e)) fail("E_STORE", "store.failure", String(e.message), folder);
-      }
-      for (const e of entries) {
-        const key = folder ? `${folder}/${e.name}` : e.name;
-        if (e.isDirectory()) await walk(key);
-        else out.push(key);
-      }
-    };
-    await walk(prefix.replace(/\/$/, ""));
-    return out.sort();
+    try {
+      const entries = await readdir(join(this.root, prefix), {recursive: true, withFileTypes: true});
+      return entries.filter((e) => !e.isDirectory()).map((e) => relative(this.root, join(e.parentPath, e.name))).sort();
+    } catch (e) {
+      return absent(e) ? [] : refuse(e, prefix);
+    }
   }
   async #folder(path) {
     const stat = await (path === this.root ? fstat(path) : lstat(path)).catch(() => null);
@@ -97,8 +80,7 @@ export class FolderStore {
       }
       return await finish(temporary, path).finally(() => this.#sync(folder));
     } catch (e) {
-      if (e instanceof LakebedError) throw e;
-      return fail("E_STORE", "store.failure", String(e.message), key);
+      return refuse(e, key);
     }
   }
   // Durable; replaces [store.durable].

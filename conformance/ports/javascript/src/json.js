@@ -103,36 +103,36 @@ export function parse(bytes, object = null, documents = true) {
     return n + 0;
   }
 
-  function members(depth) {
-    const out = Object.create(null);
+  // The entries of an object or array up to its closing bracket.
+  function entries(close, each) {
     i++;
     blank();
-    if (s[i] === "}") return i++, out;
-    for (;;) {
+    for (let first = true; s[i] !== close; first = false) {
+      if (!first && s[i++] !== ",") i--, syntax();
       blank();
+      each();
+      blank();
+    }
+    i++;
+  }
+
+  function members(depth) {
+    const out = Object.create(null);
+    entries("}", () => {
       if (s[i] !== '"') syntax();
       const at = i, key = string();
       if (key in out) bad("E_JSON_DUPLICATE", "json.duplicate", `member ${JSON.stringify(key)} stands twice`, at);
       blank();
       if (s[i++] !== ":") i--, syntax();
       out[key] = value(depth + 1);
-      blank();
-      if (s[i] === "}") return i++, out;
-      if (s[i++] !== ",") i--, syntax();
-    }
+    });
+    return out;
   }
 
   function elements(depth) {
     const out = [];
-    i++;
-    blank();
-    if (s[i] === "]") return i++, out;
-    for (;;) {
-      out.push(value(depth + 1));
-      blank();
-      if (s[i] === "]") return i++, out;
-      if (s[i++] !== ",") i--, syntax();
-    }
+    entries("]", () => out.push(value(depth + 1)));
+    return out;
   }
 
   const out = value(1);
