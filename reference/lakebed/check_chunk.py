@@ -320,7 +320,8 @@ class Units:
         self.values.picture(placed, array)
 
     def _refused(self, cause: LakebedError, unit: Unit) -> None:
-        if cause.code in MISSING_PARTS:
+        variant = cause.clause.startswith("picture.") and cause.clause != "picture.rgb16"  # no library would help
+        if cause.code in MISSING_PARTS and not variant:
             self.lacking.setdefault((cause.code, cause.clause, cause.detail), []).append(unit.offset)
         else:
             detail = f"unit {unit.number}: {cause.detail}"

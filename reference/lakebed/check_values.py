@@ -239,7 +239,8 @@ class Values:
         return None
 
     def _list(self, one: _Judged, cause: LakebedError, item: int, offset: int) -> None:
-        code = "E_VALUE_TEXT" if one.use.htype in _TEXT else cause.code
+        text = one.use.htype in _TEXT or cause.clause == "htype.link.value"
+        code = "E_VALUE_TEXT" if text else cause.code
         kind = (code, cause.clause, one.use.name)
         self.listed[kind] = self.listed.get(kind, 0) + 1
         if self.listed[kind] <= LISTED:

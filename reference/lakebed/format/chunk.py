@@ -225,6 +225,9 @@ def _codecs(raw: list[Any], dtype: str) -> tuple[Pipeline, ...]:
         raise error("E_INDEX_FIELD", "chunk.index.codecs", "codecs is no array of pipelines")
     pipelines = tuple(pipeline_from_index(entry) for entry in raw)
     for pipeline in pipelines:
-        if pipeline and pipeline[0].name == "quantize" and dict(pipeline[0].params).get("dtype") != dtype:
-            raise error("E_INDEX_CODEC", "codec.quantize.place", f"quantize of another dtype in a chunk of {dtype}")
+        for step in pipeline:
+            if step.name in ("quantize", "pcodec") and dict(step.params).get("dtype") != dtype:
+                detail = f"{step.name} of another dtype in a chunk of {dtype}"
+                clause = "codec.quantize.place" if step.name == "quantize" else "codec.pcodec.alone"
+                raise error("E_INDEX_CODEC", clause, detail)
     return pipelines
