@@ -3,7 +3,7 @@ import {fail} from "./errors.js";
 import {concat, crc32, hex, sha256, view} from "./bytes.js";
 import {column, pack} from "./columns.js";
 import {copyBox} from "./dataset.js";
-import {END, HEAD, MIB} from "./chunk.js";
+import {END, HEAD, MIB, tileBox, tileGrid} from "./chunk.js";
 import {codecMap, encodeUnit} from "./encode.js";
 import {DTYPES} from "./dtypes.js";
 
@@ -42,12 +42,10 @@ export class Builder {
   }
   #tiles({shape, bytes}) {
     if (shape.includes(0)) return;
-    const grid = shape.map((d, a) => Math.ceil(d / this.tile[a])), size = DTYPES[this.tensor.dtype].size;
-    for (let n = 0, all = grid.reduce((a, b) => a * b, 1); n < all; n++) {
-      const at = new Array(grid.length);
-      for (let a = grid.length - 1, g = n; a >= 0; a--) (at[a] = (g % grid[a]) * this.tile[a]), (g = Math.floor(g / grid[a]));
-      const part = at.map((x, a) => Math.min(this.tile[a], shape[a] - x)), out = new Uint8Array(part.reduce((a, b) => a * b, size));
-      copyBox(bytes, shape, at, out, part, at.map(() => 0), part, size);
+    const size = DTYPES[this.tensor.dtype].size, all = tileGrid(shape, this.tile).reduce((a, b) => a * b, 1);
+    for (let g = 0; g < all; g++) {
+      const {start, shape: part} = tileBox(shape, this.tile, g), out = new Uint8Array(part.reduce((a, b) => a * b, size));
+      copyBox(bytes, shape, start, out, part, start.map(() => 0), part, size);
       this.#unit(out, 1);
     }
   }

@@ -16,6 +16,13 @@ export function product(dims, n, object) {
   for (const d of dims) if ((n *= d) > MAX) fail("E_INDEX_LIMIT", "chunk.index.limit", "a product of a shape passes 2^53-1", object);
   return n;
 }
+export const tileGrid = (shape, tile) => shape.map((d, a) => Math.ceil(d / tile[a]));
+// Where tile `g` of an item lies in it: {start, shape} per axis.
+export function tileBox(shape, tile, g) {
+  const grid = tileGrid(shape, tile), start = [];
+  for (let a = shape.length - 1; a >= 0; a--) (start[a] = (g % grid[a]) * tile[a]), (g = Math.floor(g / grid[a]));
+  return {start, shape: start.map((x, a) => Math.min(tile[a], shape[a] - x))};
+}
 const spans = (stored) => Math.max(1, Math.ceil(stored / MIB));
 
 // `bytes` are the index and the trailer of the chunk `row` names [algo.open_chunk].
@@ -195,16 +202,13 @@ export class Index {
     return this.unit ? this.unit.find(i) : Math.floor(i / this.k);
   }
   grid(i) {
-    return this.tile.map((t, a) => Math.ceil(this.shape[a].at(i) / t));
+    return tileGrid(this.itemShape(i), this.tile);
   }
   tilesBefore(i) {
     return this.uniform ? this.tilesEach * i : this.tileSums[i];
   }
-  // Where tile `g` of item i lies in it: {start, shape} per axis.
   tileBox(i, g) {
-    const grid = this.grid(i), start = new Array(this.rank), s = this.itemShape(i);
-    for (let a = this.rank - 1; a >= 0; a--) (start[a] = (g % grid[a]) * this.tile[a]), (g = Math.floor(g / grid[a]));
-    return {start, shape: start.map((x, a) => Math.min(this.tile[a], s[a] - x))};
+    return tileBox(this.itemShape(i), this.tile, g);
   }
   #tileOf(u) {
     let i = this.uniform ? Math.floor(u / this.tilesEach) : last(this.tileSums, u, this.I);

@@ -31,6 +31,7 @@ const points = {keypoints: distinct, connections: (v, a) => isPairs(v, Array.isA
 // Attributes: test(value, all attributes); the clause is that of the htype and `names`, or `coords`.
 const ATTRIBUTES = {
   class_label: {class_names: distinct}, segment_mask: {class_names: distinct}, keypoints: points, keypoints_coco: points,
+  json: {schema: (v) => typeof v === "boolean" || (v !== null && typeof v === "object" && !Array.isArray(v))},
   bbox: {coords: (v) => choices(v, {type: ["pixel", "fractional"], mode: ["LTRB", "LTWH", "CCWH"]})}, "bbox.3d": {coords: (v) => choices(v, {mode: ["center", "vertex"]})},
 };
 
@@ -44,15 +45,15 @@ export function fits({name, htype, dtype, shape, sequence, attributes}, object, 
   if (!known.shapes.some(fit)) bad("htype.fits", `${htype} of shape [${shape}]`);
   if (known.sequence && !sequence) bad("htype.sequence", `${htype} is no sequence`);
   for (const [key, test] of Object.entries(ATTRIBUTES[htype] ?? {})) {
-    if (key in a && !test(a[key], a)) bad(`htype.${htype.replace(".", "_")}.${key === "coords" ? key : "names"}`, key);
+    if (key in a && !test(a[key], a)) bad(key === "schema" ? "htype.attributes" : `htype.${htype.replace(".", "_")}.${key === "coords" ? key : "names"}`, key);
   }
 }
 
-// A link's URL [htype.link.url]: scheme and host, printable; and no secret in it [htype.link.secret].
-function isUrl(url) {
-  const m = /^(https?|s3|gs|az):\/\/([^/?#]+)([^?#]*)(\?[^#]*)?/i.exec(url);
-  return url.length <= 2048 && !/[^\x21-\x7e]/.test(url) && m !== null && !m[2].includes("@")
-    && !/[?&][^=&]*(signature|token|key|secret|password|credential)[^=&]*=/i.test(m[4] ?? "");
+// A link's URL: which rule it breaks, or null.
+function oddUrl(url) {
+  const m = /^(?:https?|s3|gs|az):\/\/([^/?#]+)[^?#]*(\?[^#]*)?/i.exec(url);
+  if (!m || url.length > 2048 || /[^\x21-\x7e]/.test(url)) return "link.url";
+  return m[1].includes("@") || /[?&][^=&]*(signature|token|key|secret|password|credential)[^=&]*=/i.test(m[2] ?? "") ? "link.secret" : null;
 }
 
 // Tells report(code, clause, detail) of what an item breaks. `part`: a tile, of which only single elements are judged.
@@ -109,7 +110,7 @@ export function judgeItem(tensor, item, report, part = false) {
       if (v === undefined) return undefined;
       const strings = v !== null && typeof v === "object" && !Array.isArray(v) && typeof v.url === "string" && Object.entries(v).every(([k, x]) => ["url", "credentials"].includes(k) && typeof x === "string");
       if (!strings) return bad("link.value", "no object of url and credentials", "E_VALUE_TEXT");
-      if (!isUrl(v.url)) bad("link.url", "no address that a link may have");
+      if (oddUrl(v.url)) bad(oddUrl(v.url), "no address that a link may have");
       return "credentials" in v && (v.credentials.length < 1 || v.credentials.length > 64) && bad("link.credentials", "no name of 1 to 64 characters");
     },
     point: () => finite(item.numbers(), "point.finite"),
