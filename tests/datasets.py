@@ -10,13 +10,14 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-import lakebed
 import numpy as np
+from PIL import Image
+
+import lakebed
 from lakebed.format import packing
 from lakebed.format.chunk import CRC_COVERS, END_MAGIC, HEAD, TRAILER
 from lakebed.names import chunk_key
 from lakebed.stores import MemoryStore
-from PIL import Image
 
 
 def ids() -> Callable[[], str]:

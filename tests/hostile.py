@@ -15,8 +15,9 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-import lakebed
 import lz4.block
+
+import lakebed
 from lakebed.errors import LakebedError
 from lakebed.stores import MemoryStore
 

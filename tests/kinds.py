@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
 from lakebed import Ragged
 from lakebed.stores import MemoryStore
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from lakebed import codecs
 from lakebed.codecs import CODECS, Codec
 from lakebed.codecs.registry import REFUSED, RESERVED

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 
-import lakebed
 import numpy as np
 import pytest
+from PIL import Image
+
+import lakebed
 from lakebed import advise, htypes
 from lakebed.advise_plot import plot
 from lakebed.errors import LakebedError
-from PIL import Image
 
 DRAW = np.random.default_rng(3)
 PHOTO = np.clip(np.cumsum(DRAW.integers(-9, 10, (96, 128, 3)), axis=0) + 120, 0, 255).astype("uint8")
@@ -113,6 +114,8 @@ def test_the_command(tmp_path, capsys):
         ds.create_tensor("t", dtype="int64", shape=())
         ds.extend({"t": np.arange(5000) % 7})
         ds.commit("numbers")
+    assert main(["recommend", str(tmp_path / "x")]) == 2
+    assert "name one of its tensors" in capsys.readouterr().err
     assert main(["recommend", str(tmp_path / "x"), "t", "--json", "--plot", str(tmp_path / "x.png")]) == 0
     said = json.loads(capsys.readouterr().out)
     assert said["arguments"] == {"chunk_compression": said["pick"]["asked"]}

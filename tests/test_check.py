@@ -6,10 +6,11 @@ import json
 import tracemalloc
 import zlib
 
-import datasets as d
-import lakebed
 import numpy as np
 import pytest
+
+import datasets as d
+import lakebed
 from lakebed.check import check
 from lakebed.format import packing
 from lakebed.names import chunk_key

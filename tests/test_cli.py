@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 
-import lakebed
 import numpy as np
 import pytest
+from PIL import Image
+
+import lakebed
 from lakebed.cli import main
 from lakebed.cli.shell import plain, size
 from lakebed.demo import run as demo
-from PIL import Image
 from servers import RangeServer, folder
 
 

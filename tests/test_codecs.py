@@ -10,6 +10,7 @@ import lz4.block
 import numpy as np
 import pytest
 import zstandard
+
 from lakebed import codecs
 from lakebed.codecs import CODECS, Step
 from lakebed.dtypes import DTYPES

@@ -9,11 +9,12 @@ import zlib
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from lakebed import codecs
 from lakebed.codecs import CODECS, Step
 from lakebed.errors import LakebedError
 from lakebed.extras import installed
-from PIL import Image
 
 DTYPES = ["uint8", "uint16", "bool", "int8", "int16", "uint32", "int32", "float16", "float32", "float64", "int64"]
 SHAPES = [

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from referencing import Registry, Resource
+
 import registry_guide
 import registry_tool
 from lakebed.codecs import ALIASES, CODECS
 from lakebed.codecs.registry import REFUSED, RESERVED, codec
 from lakebed.errors import LakebedError
-from referencing import Registry, Resource
 
 SPEC = Path(__file__).resolve().parents[1] / "spec"
 SCHEMAS = [json.loads(path.read_text("utf-8")) for path in (SPEC / "1.0" / "schemas").glob("*.json")]

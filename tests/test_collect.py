@@ -8,6 +8,7 @@ import zlib
 from dataclasses import replace
 
 import pytest
+
 from lakebed import names, seal
 from lakebed.collect import collect, expire
 from lakebed.errors import LakebedError

@@ -6,6 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
+
 from lakebed import columns
 from lakebed.errors import LakebedError
 

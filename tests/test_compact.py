@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import datasets as d
-import lakebed
 import numpy as np
 import pytest
+
+import datasets as d
+import lakebed
 from lakebed import carry, history
 from lakebed.check import check
 from lakebed.chunkfile import ChunkFile

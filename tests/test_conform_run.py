@@ -157,7 +157,7 @@ def test_exit_codes_and_files(tmp_path):
 class Balance(HTMLParser):
     """Every tag that opens closes, in order."""
 
-    VOID = {"meta", "br", "circle", "line", "link"}
+    VOID = frozenset({"meta", "br", "circle", "line", "link"})
 
     def __init__(self) -> None:
         super().__init__()
@@ -290,10 +290,10 @@ def test_values_are_compared_to_the_bit():
 def test_bounds_are_judged_without_rounding():
     want = np.array([1.0, np.nan, np.inf, 0.0])
     step = np.nextafter(1.1, 2) - 1
-    assert bounded((want + [0.1, 0, 0, 0]).tobytes(), want.tobytes(), "float64", "max_abs_error", 0.1)[0] is not None
-    problem, slack = bounded((want + [0.0625, 0, 0, 0]).tobytes(), want.tobytes(), "float64", "max_abs_error", 0.0625)
+    assert bounded(([*want, 0.1, 0, 0, 0]).tobytes(), want.tobytes(), "float64", "max_abs_error", 0.1)[0] is not None
+    problem, slack = bounded(([*want, 0.0625, 0, 0, 0]).tobytes(), want.tobytes(), "float64", "max_abs_error", 0.0625)
     assert problem is None and slack.ratio == 1.0
-    assert bounded((want + [step, 0, 0, 0]).tobytes(), want.tobytes(), "float64", "max_abs_error", 0.1)[0] is not None
+    assert bounded(([*want, step, 0, 0, 0]).tobytes(), want.tobytes(), "float64", "max_abs_error", 0.1)[0] is not None
     lost = np.array([1.0, 0.0, np.inf, 0.0])
     assert "not finite" in bounded(lost.tobytes(), want.tobytes(), "float64", "max_abs_error", 9.0)[0]
     moved = np.array([1.0, np.nan, np.inf, 1e-300])

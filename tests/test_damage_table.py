@@ -5,9 +5,10 @@ Nothing may be accepted and come back otherwise, and nothing may be accepted and
 
 from __future__ import annotations
 
-import lakebed
 import numpy as np
 import pytest
+
+import lakebed
 from lakebed import codecs, fidelity
 from lakebed.codecs import CODECS
 from lakebed.errors import LakebedError

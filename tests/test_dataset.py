@@ -8,14 +8,15 @@ import re
 from pathlib import Path
 from typing import Any
 
-import lakebed
 import numpy as np
 import pytest
+from PIL import Image
+
+import lakebed
 from datasets import append, commits, create, edit, keys, picture
 from lakebed import seal
 from lakebed.errors import LakebedError
 from lakebed.stores import MemoryStore
-from PIL import Image
 
 
 def refused(code: str, do: Any, *words: str) -> LakebedError:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import lakebed
 import numpy as np
 import pytest
+from PIL import Image
+
+import lakebed
 from lakebed.demo import free_folder, run
 from lakebed.demo.story import DATA
-from PIL import Image
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from lakebed.dtypes import DTYPES, dtype, to_array
 from lakebed.errors import LakebedError
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import examples
 import numpy as np
 import pytest
 
+import examples
 import lakebed
 from lakebed.check import check
 from lakebed.inspect import inspect

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+
 from lakebed import fidelity
 from lakebed.errors import LakebedError
 

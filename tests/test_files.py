@@ -7,9 +7,10 @@ import io
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from lakebed import files
 from lakebed.errors import LakebedError
-from PIL import Image
 
 FORMATS = ["JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF"]
 KINDS = ("jpeg", "png", "apng", "webp", "tiff", "bmp", "gif")

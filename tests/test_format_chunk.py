@@ -8,6 +8,7 @@ from typing import Any
 import msgpack
 import numpy as np
 import pytest
+
 from hostile import XC, X, array, chunk, column, ext, index, s, step, u
 from lakebed import columns
 from lakebed.codecs import parse_pipelines

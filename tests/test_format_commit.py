@@ -6,8 +6,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import lakebed
 import pytest
+
+import lakebed
 from datasets import append, commits, edit, varied
 from hostile import commit, sealed, tensor
 from lakebed.errors import LakebedError

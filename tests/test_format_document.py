@@ -7,6 +7,7 @@ import zlib
 from typing import Any
 
 import pytest
+
 from hostile import sealed
 from lakebed.errors import LakebedError
 from lakebed.format import document

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from lakebed import columns, geometry
 from lakebed.codecs import parse_pipelines
 from lakebed.errors import LakebedError

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+
 from lakebed import names
 from lakebed.errors import FormatError, LakebedError, NotFoundError
 from lakebed.format.commit import encode_commit, encode_manifest, encode_tag

@@ -11,16 +11,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-import hostile
-import lakebed
 import numpy as np
 import pytest
+from PIL import Image
+
+import hostile
+import lakebed
 from datasets import append, create, varied
 from kinds import KINDS, same
 from lakebed import seal
 from lakebed.errors import CODES, LakebedError
 from lakebed.stores import MemoryStore
-from PIL import Image
 
 HERE = Path(__file__).parent
 MEMORY = 100  # MiB above what the process had

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+
 from lakebed import htypes
 from lakebed.errors import LakebedError
 from lakebed.htypes import HTYPES

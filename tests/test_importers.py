@@ -6,15 +6,16 @@ import io
 import os
 from pathlib import Path
 
-import lakebed
 import numpy as np
 import pytest
+from PIL import Image
+
+import lakebed
 from lakebed.errors import CODES
 from lakebed.export import export, inside, segment
 from lakebed.importers import import_folder
 from lakebed.importers.folder import formats
 from lakebed.importers.walk import Walk, shown
-from PIL import Image
 
 KINDS = ("png", "jpeg", "webp", "tiff", "bmp", "gif")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import datasets as d
-import lakebed
 import numpy as np
 import pytest
+
+import datasets as d
+import lakebed
 from lakebed.inspect import inspect, render
 from lakebed.inspect_index import items
 from lakebed.names import chunk_key

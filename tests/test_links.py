@@ -7,12 +7,13 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import lakebed
 import numpy as np
 import pytest
+from PIL import Image
+
+import lakebed
 from lakebed import Link, LinkPolicy
 from lakebed.errors import LakebedError
-from PIL import Image
 
 
 def picture():

@@ -14,9 +14,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import lakebed
 import numpy as np
 import pytest
+
+import lakebed
 from lakebed.chunkfile import ChunkFile
 from lakebed.errors import LakebedError, error
 from lakebed.loaders import loader

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+
 from lakebed.loaders.order import Plan, layout, quality, share
 
 

@@ -7,9 +7,10 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-import lakebed
 import numpy as np
 import pytest
+
+import lakebed
 from lakebed.errors import LakebedError
 from lakebed.parts import Part, Spot, commit_parts, spot, write_part
 

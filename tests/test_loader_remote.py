@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-import lakebed
 import numpy as np
 import pytest
+
+import lakebed
 from lakebed.errors import LakebedError
 from lakebed.loaders import CachedStore, loader
 from lakebed.stores import store as open_store

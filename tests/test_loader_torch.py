@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="NO TORCH: pip install 'lakebed[torch]' to test its datasets")
+from torch.utils.data import DataLoader, DistributedSampler  # noqa: E402
+
 import lakebed  # noqa: E402
 from lakebed.errors import LakebedError  # noqa: E402
 from lakebed.loaders.torch import IterableDataset, MapDataset, collate, in_turn  # noqa: E402
 from lakebed.names import chunk_key  # noqa: E402
-from torch.utils.data import DataLoader, DistributedSampler  # noqa: E402
 
 ROWS = 500
 

@@ -6,9 +6,10 @@ import io
 import struct
 import wave
 
-import lakebed
 import numpy as np
 import pytest
+
+import lakebed
 from lakebed import codecs
 from lakebed.codecs import CODECS
 from lakebed.errors import LakebedError

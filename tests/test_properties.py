@@ -7,12 +7,13 @@ import itertools
 import tempfile
 from typing import Any
 
-import lakebed
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+import lakebed
 from kinds import KINDS, Distant, Kind, check_batch, same
 from lakebed.errors import LakebedError
 from lakebed.stores import LocalStore, MemoryStore

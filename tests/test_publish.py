@@ -9,6 +9,7 @@ from dataclasses import replace
 from time import perf_counter
 
 import pytest
+
 from lakebed import names, seal
 from lakebed.compare import attributes, diff
 from lakebed.errors import ConflictError, LakebedError, NotFoundError, StoreError, UnsupportedError, error

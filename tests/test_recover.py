@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 
-import datasets as d
-import lakebed
 import numpy as np
 import pytest
+
+import datasets as d
+import lakebed
 from lakebed import history
 from lakebed.check import check
 from lakebed.migrate import copy, migrate
@@ -133,6 +134,20 @@ def test_lost_chunks_become_missing_samples():
         assert [(lost.tensor, lost.start, lost.stop) for lost in report.lost] == [("x", 1, 2)]
         assert [lakebed.open(target).x[i] for i in range(4)] == [0, None, 2, 3]
         assert report.skipped == [f"chunks/{second[:2]}/{second}.chunk"] and report.findings
+
+
+@pytest.mark.parametrize("size", [100, 101])
+def test_another_chunk_in_the_place_of_one_is_not_believed(size):
+    """Sound in itself, of the same or another length: not the bytes that the commit names."""
+    store, other = d.numbers(100), MemoryStore()
+    with lakebed.create(other) as ds:
+        ds.create_tensor("x", dtype="int32", shape=(3,))
+        ds.extend({"x": np.ones((size, 3), np.int32)})
+    store.put(chunk_of(store, "x"), bytes(other.get(chunk_of(other, "x"))))
+    report, target = recovered(store)
+    assert [(lost.tensor, lost.start, lost.stop) for lost in report.lost] == [("x", 0, 100)]
+    assert report.skipped == [chunk_of(store, "x")] and lakebed.open(target).x[5] is None
+    assert report.findings[0].code == ("E_CHUNK_HASH" if size == 100 else "E_CHUNK_MAGIC")
 
 
 def test_an_index_that_is_not_proved_is_not_believed():

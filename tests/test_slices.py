@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from lakebed.slices import EMPTY, NULL, ChunkRef, Runs, SliceTable, concatenate, join, missing, runs
 
 REFS = tuple(ChunkRef(f"{i:064x}", i, i + 1) for i in range(4))

@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from lakebed.errors import LakebedError
 from lakebed.stores import LocalStore, MemoryStore, ObjectExists, check_key, exclusive, store
 from lakebed.stores.ranges import coalesce, cut

@@ -10,6 +10,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
 from lakebed.errors import LakebedError
 from lakebed.stores import ObjectExists, store
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import lakebed
 import numpy as np
 import pytest
+
+import lakebed
 from datasets import create, picture
 from kinds import Distant
 from lakebed import Ragged

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+
 from lakebed import errors
 from lakebed.format import chunk
 from lakebed.record import Record

@@ -8,9 +8,10 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import lakebed
 import numpy as np
 import pytest
+
+import lakebed
 from datasets import create
 from lakebed import draft, writer
 from lakebed.chunkfile import ChunkFile

@@ -142,7 +142,7 @@ def select(
     """(case, role) pairs that match every filter given; ``only`` are globs over ids."""
     picked = []
     for case in cases:
-        if level and case.level != level or kind and case.kind != kind:
+        if (level and case.level != level) or (kind and case.kind != kind):
             continue
         if feature and feature not in case.features:
             continue

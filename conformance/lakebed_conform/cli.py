@@ -315,7 +315,7 @@ def mutate_(
 
 
 @main.command("new-port")
-@click.argument("language", type=click.Choice(["python", "javascript"]))
+@click.argument("language", type=click.Choice(["python", "javascript", "rust", "go", "c"]))
 @click.argument("folder", type=click.Path(path_type=Path))
 def new_port_(language: str, folder: Path) -> None:
     """Write an adapter that runs as written, to fill in."""

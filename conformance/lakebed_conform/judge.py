@@ -288,7 +288,7 @@ def _decoded(item: Item, dtype: str) -> bytes:
     return array_bytes(item.pipeline[0]["name"], item.file or b"", item.shape, dtype)
 
 
-def _shapes(value: Item | None | list[Item]) -> Any:
+def _shapes(value: Item | list[Item] | None) -> Any:
     if value is None:
         return None
     return [list(i.shape) for i in value] if isinstance(value, list) else list(value.shape)

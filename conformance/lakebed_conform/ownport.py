@@ -19,11 +19,11 @@ from lakebed_conform.checker.document import parse
 from lakebed_conform.checker.pixels import FORMATS, available
 from lakebed_conform.pen import sha256
 
-FEATURES = """
-codec.lz4 codec.deflate codec.zstd codec.shuffle codec.bitshuffle codec.delta codec.narrow codec.quantize
-dtype.float16 dtype.bfloat16 dtype.float8_e4m3fn dtype.float8_e5m2 dtype.complex64 dtype.complex128
-dtype.int64 dtype.uint64
-""".split() + [f"codec.{name}" for name in FORMATS if available()]
+FEATURES = [
+    "codec.lz4", "codec.deflate", "codec.zstd", "codec.shuffle", "codec.bitshuffle", "codec.delta", "codec.narrow",
+    "codec.quantize", "dtype.float16", "dtype.bfloat16", "dtype.float8_e4m3fn", "dtype.float8_e5m2",
+    "dtype.complex64", "dtype.complex128", "dtype.int64", "dtype.uint64",
+] + [f"codec.{name}" for name in FORMATS if available()]
 
 
 def hello(q: dict[str, Any]) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def read(q: dict[str, Any]) -> dict[str, Any]:
     return {"dtype": samples.dtype, "sequence": samples.sequence, "shapes": [_shape(v) for v in samples.values]}
 
 
-def _shape(value: Item | None | list[Item]) -> Any:
+def _shape(value: Item | list[Item] | None) -> Any:
     if value is None:
         return None
     return [list(i.shape) for i in value] if isinstance(value, list) else list(value.shape)

@@ -61,7 +61,7 @@ def _work(spec: PortSpec, format: str, tasks: list[Task], hello: dict, results: 
                     return
                 try:
                     results[i] = run_case(port, hello, format, *tasks[i], Path(scratch))
-                except BaseException as e:  # noqa: BLE001 - a worker's own trouble must reach the caller
+                except BaseException as e:
                     trouble.append(e)
                     return
                 seen(results[i])

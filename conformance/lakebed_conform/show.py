@@ -38,7 +38,7 @@ def exchange(spec: PortSpec, case: Case) -> Iterator[str]:
         log: list[str] = []
         ask = port.ask
 
-        def loud(request: dict, seconds: float, memory: int | None = None):  # noqa: ANN202 - as Port.ask
+        def loud(request: dict, seconds: float, memory: int | None = None):
             seen = ask(request, seconds, memory)
             log.append(f"  > {json.dumps(seen.request)}")
             log.append(f"  < {json.dumps(seen.reply) if seen.reply else f'({seen.status}: {seen.detail})'}")

@@ -50,7 +50,7 @@ def _pair(bad: Tree, twin: Tree) -> tuple[list[tuple[str, str]], list[str]]:
 
 def _chunk(bad: bytes, twin: bytes, same: dict, *_: Any) -> list[str]:
     a, b = _parts(bad, twin), _parts(twin, twin)
-    if len(bad) != len(twin) and a is None or b is None:
+    if (len(bad) != len(twin) and a is None) or b is None:
         return ["chunk length"]
     if a is None:
         return ["chunk bytes"]
@@ -119,7 +119,7 @@ def _document(bad: bytes, twin: bytes, same: dict, bad_tree: Tree, twin_tree: Tr
             continue
         length = "/chunks/payload" in place or "/chunks/index" in place
         moved = len(bad_tree) != len(twin_tree) or any(k not in twin_tree for k in bad_tree)
-        if place == "/crc32" and _sealed(bad) and _sealed(twin) or moved and (length or place.endswith("/bytes")):
+        if (place == "/crc32" and _sealed(bad) and _sealed(twin)) or (moved and (length or place.endswith("/bytes"))):
             continue
         found.append(f"document {place}")
     if not found and bad != twin and a | {"crc32": ""} == b | {"crc32": ""}:

@@ -157,7 +157,9 @@ CODES: dict[str, Code] = {
     # writing
     "E_CONFLICT": Code(ConflictError, "another writer changed the same tensors", "Open again and redo the change."),
     "E_BRANCH_CLOSED": Code(ConflictError, "the branch is closed", "Make a new branch from its last commit."),
-    "E_BRANCH_EXISTS": Code(ConflictError, "the branch's name is taken", "Choose another name; names are never reused."),
+    "E_BRANCH_EXISTS": Code(
+        ConflictError, "the branch's name is taken", "Choose another; names are never reused."
+    ),
     "E_TAG_EXISTS": Code(ConflictError, "the tag's name is taken", "Choose another name; tags never move."),
     "E_COMMIT_UNKNOWN": Code(
         StoreError,
@@ -168,7 +170,9 @@ CODES: dict[str, Code] = {
     "E_STORE_EXCLUSIVE": Code(
         StoreError, "the store cannot create a file exclusively", "Use a store with put-if-absent (or hard links)."
     ),
-    "E_READ_ONLY": Code(InputError, "the dataset is open for reading", "Open it with mode='a', at the head of a branch."),
+    "E_READ_ONLY": Code(
+        InputError, "the dataset is open for reading", "Open it with mode='a', at a branch's head."
+    ),
     "E_TENSOR_EXISTS": Code(InputError, "the tensor is already there", "Choose another name, or delete it first."),
     "E_ARGUMENT": Code(InputError, "an argument is not understood", "See the docstring."),
     "E_SAMPLE_DTYPE": Code(
@@ -177,7 +181,9 @@ CODES: dict[str, Code] = {
     "E_SAMPLE_SHAPE": Code(
         InputError, "a sample's shape does not fit the tensor's", "Check the axes, or make the axis free (None)."
     ),
-    "E_SAMPLE_HTYPE": Code(InputError, "a sample breaks a rule of the tensor's htype", "See the htype's row in the spec."),
+    "E_SAMPLE_HTYPE": Code(
+        InputError, "a sample breaks a rule of the tensor's htype", "See the htype in the spec."
+    ),
     "E_SAMPLE_FILE": Code(
         InputError, "a file is truncated, corrupt or of an unknown format", "Leave it out, or repair it."
     ),

@@ -22,8 +22,6 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from servers import RangeServer
-
 import lakebed
 from lakebed import codecs, columns
 from lakebed.format.chunk import HEAD, encode_tail
@@ -31,6 +29,7 @@ from lakebed.format.commit import encode_commit
 from lakebed.model import ChunkIndex, Commit, TensorState
 from lakebed.names import chunk_key, commit_key, hint_key
 from lakebed.slices import ChunkRef, SliceTable, runs
+from servers import RangeServer
 
 SAMPLES, MEAN, PER_CHUNK = 10_000_000, 100_000, 2_684  # 1 TB in chunks of about 256 MiB
 
@@ -65,7 +64,8 @@ def requests() -> dict[str, Any]:
         end = offset + length
         head = HEAD[offset:end] if offset < 64 else b""
         zeros = max(0, min(end, 64 + payload) - max(offset, 64))
-        return head + bytes(zeros) + (tail[max(0, offset - 64 - payload) : end - 64 - payload] if end > 64 + payload else b"")
+        rest = tail[max(0, offset - 64 - payload) : max(0, end - 64 - payload)]
+        return head + bytes(zeros) + rest
 
     def source(path: str) -> Any:
         if path in chunk_keys:
@@ -127,7 +127,8 @@ def memory() -> dict[str, Any]:
     """Peak memory of a process that streams 4 GB into a local dataset."""
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", _WRITER, f"{folder}/d"], capture_output=True, text=True, check=True)
+        command = [sys.executable, "-c", _WRITER, f"{folder}/d"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
         seconds = time.perf_counter() - start
     before, peak = map(int, done.stdout.split())
     return {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import mmap
 import sys
 import tempfile
@@ -39,7 +40,7 @@ def compare(workload: str, metrics: list[Metric], rounds: int) -> list[tuple[str
     """(workload, metric, ours, floor) in microseconds per operation."""
     out = []
     for name, ours, floor, operations in metrics:
-        ours(), floor()  # noqa: B018
+        ours(), floor()
         pairs = [(seconds(ours), seconds(floor)) for _ in range(rounds)]
         a, b = (median(column) / operations * 1e6 for column in zip(*pairs, strict=True))
         out.append((workload, name, a, b))
@@ -119,7 +120,7 @@ def ragged(folder: str, count: int, rounds: int) -> Any:
     lengths = rng.integers(0, 20, count)
     ends = np.concatenate([[0], np.cumsum(lengths)])
     flat = rng.random((int(ends[-1]), 4), np.float32)
-    boxes = [flat[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    boxes = [flat[a:b] for a, b in itertools.pairwise(ends)]
     tensor = written(folder, "boxes", {"x": boxes}, dtype="float32", shape=(None, 4))
     floor = np.frombuffer(mapped(folder, "boxes.flat", flat.tobytes()), np.float32).reshape(-1, 4)
     one = rng.integers(0, count, 2000).tolist()
@@ -160,7 +161,7 @@ def ragged(folder: str, count: int, rounds: int) -> Any:
 
 
 def _split(flat: np.ndarray, ends: list[int]) -> list[np.ndarray]:
-    return [flat[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    return [flat[a:b] for a, b in itertools.pairwise(ends)]
 
 
 def compressed(folder: str, name: str, data: np.ndarray, rounds: int, tile: tuple[int, int] | None = None) -> Any:
@@ -200,7 +201,13 @@ def compressed(folder: str, name: str, data: np.ndarray, rounds: int, tile: tupl
     ]
     if tile is not None:
         tiled = written(
-            folder, name + ".t", {"x": data}, dtype=data.dtype, shape=data.shape[1:], sample_compression="lz4", tile=tile
+            folder,
+            name + ".t",
+            {"x": data},
+            dtype=data.dtype,
+            shape=data.shape[1:],
+            sample_compression="lz4",
+            tile=tile,
         )
         cut = lz4.block.compress(data[0, : tile[0], : tile[1]].tobytes(), store_size=False)
         raw = tile[0] * tile[1] * data.itemsize
@@ -242,7 +249,7 @@ def jpegs(folder: str, count: int, rounds: int) -> Any:
     return compare(
         "JPEG files",
         [
-            ("read all, 2 threads", lambda: [a for a in tensor.read(slice(None), threads=2)], everything, 1),
+            ("read all, 2 threads", lambda: list(tensor.read(slice(None), threads=2)), everything, 1),
             ("random sample", lambda: [tensor[i] for i in one], lambda: [get(i) for i in one], len(one)),
             (
                 "50 encoded files",

@@ -93,8 +93,9 @@ def serve(root: str, port: Any) -> None:
 
 
 def torch_ways(ds: lakebed.Dataset, files: str) -> dict[str, Callable[[], int]]:
-    from lakebed.loaders.torch import IterableDataset
     from torch.utils.data import DataLoader
+
+    from lakebed.loaders.torch import IterableDataset
 
     plain = DataLoader(Files(files), batch_size=32, shuffle=True, num_workers=CPUS, collate_fn=list)
     ours = DataLoader(IterableDataset(ds, shuffle=True, batch_size=32), batch_size=None, num_workers=CPUS)

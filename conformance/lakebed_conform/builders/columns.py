@@ -18,6 +18,6 @@ def wide(entries: list[int], width: int) -> Ext:
     return Ext(width, b"".join(e.to_bytes(width, "little") for e in entries))
 
 
-def json_column(entries: list[int | None]) -> int | None | list[int | None]:
+def json_column(entries: list[int | None]) -> int | list[int | None] | None:
     """A JSON column: one value when every entry equals it, else the array."""
     return entries[0] if entries and all(e == entries[0] for e in entries) else entries

@@ -21,7 +21,7 @@ def lay(root: Path, globs: tuple[str, ...] = ()) -> int:
     laid = 0
     for entry in all_entries():
         folder = root / entry.format / entry.id
-        if globs and not any(fnmatchcase(entry.id, g) for g in globs) or entry.id in frozen(root, entry.format):
+        if (globs and not any(fnmatchcase(entry.id, g) for g in globs)) or entry.id in frozen(root, entry.format):
             continue
         files = Book(entry).lay()
         shutil.rmtree(folder, ignore_errors=True)

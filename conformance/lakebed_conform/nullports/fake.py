@@ -26,7 +26,7 @@ def reply(q: dict[str, Any], **members: Any) -> None:
     say(json.dumps({"id": q["id"], **members}) + "\n")
 
 
-def behave(how: str, q: dict[str, Any]) -> None:  # noqa: PLR0912 - a flat list of misdeeds
+def behave(how: str, q: dict[str, Any]) -> None:
     if how == "junk":
         say("loading model...\n")
     elif how == "array":

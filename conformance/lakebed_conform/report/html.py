@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from html import escape
 from pathlib import Path
@@ -12,6 +13,12 @@ from lakebed_conform.results import Outcome, Result, vector
 from lakebed_conform.spec import Clause
 
 STYLE = (Path(__file__).parent / "page.css").read_text()
+#: the search box above the cases; the page is whole without it
+FILTER = """
+const box = document.querySelector("#filter"), rows = [...document.querySelectorAll("table.all tr")];
+box?.addEventListener("input", () => { const words = box.value.toLowerCase().split(/ +/);
+  for (const r of rows) r.hidden = !words.every((w) => r.textContent.toLowerCase().includes(w)); });
+"""
 WORDS = {
     "pass": "passed", "fail": "failed", "crash": "crashed", "timeout": "ran out of time", "memory": "ran out of memory",
     "protocol": "broke the protocol", "skip": "skipped", "xfail": "failed as listed", "xpass": "passed though listed",
@@ -28,19 +35,20 @@ def html_page(
     title = f"{head['port']} against Lakebed {head['format']}"
     parts = [
         _summary(outcome, title), _failures(outcome, cases, clauses or {}), _matrix(matrix or []),
-        _slack(outcome.results), _areas(outcome.results), _by("Clauses", "clauses", outcome.results, clauses or {}),
-        _by("Features", "features", outcome.results, {}), _all(outcome.results, cases),
+        _slack(outcome.results), _areas(outcome.results), _skipped(outcome.results),
+        _clauses(outcome.results, clauses or {}), _features(outcome.results), _all(outcome.results, cases),
     ]  # fmt: skip
     nav = "".join(f'<a href="#{i}">{t}</a>' for i, t in _SECTIONS)
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style>'
-        f"<nav>{nav}</nav><main>{''.join(parts)}</main></html>\n"
+        f"<nav>{nav}</nav><main>{''.join(parts)}</main><script>{FILTER}</script></html>\n"
     )
 
 
-_SECTIONS = [("summary", "Summary"), ("failures", "Failures"), ("areas", "Areas"), ("clauses", "Clauses"),
-             ("features", "Features"), ("cases", "Cases")]  # fmt: skip
+_LEGEND = [("pass", "passed"), ("fail", "failed"), ("xfail", "listed"), ("skip", "not asked")]
+_SECTIONS = [("summary", "Summary"), ("failures", "Failures"), ("areas", "Areas"), ("skipped", "Not asked"),
+             ("clauses", "Clauses"), ("features", "Features"), ("cases", "Cases")]  # fmt: skip
 
 
 def _summary(outcome: Outcome, title: str) -> str:
@@ -54,7 +62,7 @@ def _summary(outcome: Outcome, title: str) -> str:
         tiles.append(_tile("Safety", safety["refused"], safety["of"], "bad input refused cleanly"))
     if v["worst_slack"]:
         tiles.append(f'<div class="tile"><b>Worst slack</b><span>{v["worst_slack"]["ratio"]:.3f}</span>'
-                     f"<i>of {escape(v['worst_slack']['rule'])}; 1 is the limit</i></div>")  # fmt: skip
+                     f"<div></div><i>of {escape(v['worst_slack']['rule'])}; 1 is the limit</i></div>")  # fmt: skip
     hello = head.get("hello") or {}
     words = [hello.get("name", head["port"]), hello.get("version", ""), hello.get("language", "")]
     counts = " · ".join(f"{n} {WORDS[s]}" for s, n in v["statuses"].items())
@@ -79,29 +87,50 @@ def _tile(name: str, good: int, of: int, more: str) -> str:
 
 
 def _failures(outcome: Outcome, cases: dict[str, Case], clauses: dict[str, Clause]) -> str:
-    red = [r for r in outcome.results if r.red or r.status == "xfail"]
-    body = "".join(_failure(r, cases.get(r.case), clauses) for r in red) or "<p>None.</p>"
-    return f'<section id="failures"><h2>Failures <small>{len(red)}</small></h2>{body}</section>'
+    red: dict[str, list[Result]] = defaultdict(list)
+    for r in outcome.results:
+        if r.red or r.status == "xfail":
+            red[r.case].append(r)
+    body = "".join(_failure(rs, cases.get(id), clauses) for id, rs in red.items())
+    count = f"{sum(map(len, red.values()))} of {len(outcome.results)}"
+    body = body or '<p class="good">None: everything that was asked was answered as the spec says.</p>'
+    return f'<section id="failures"><h2>Failures <small>{count}</small></h2>{body}</section>'
 
 
-def _failure(r: Result, case: Case | None, clauses: dict[str, Clause]) -> str:
+def _failure(results: list[Result], case: Case | None, clauses: dict[str, Clause]) -> str:
+    """One case, whatever roles failed it: what happened to each, the bytes, the clauses."""
+    first = results[0]
+    words = f"<p>{escape(case.title)}. <em>{escape(case.effect)}</em></p>" if case else ""
+    roles = "".join(_role(r) for r in results)
+    said = "".join(_clause(c, clauses) for c in first.clauses)
+    again = f"lakebed-conform case {first.case} --port …"
+    return (
+        f'<article class="{first.status}" id="{escape(first.case)}"><h3>{escape(first.case)} '
+        f"<small>{first.level}, {first.kind}</small></h3>{words}{roles}{_bytes(case)}"
+        f'<div class="clauses">{said}</div><p class="dim"><code>{escape(again)}</code></p></article>'
+    )
+
+
+def _role(r: Result) -> str:
     rows = [("wanted", r.wanted), ("got", r.got), ("stderr", r.stderr[-600:])]
     table = "".join(f"<dt>{k}</dt><dd><code>{escape(v)}</code></dd>" for k, v in rows if v)
-    words = f"<p>{escape(case.title)}. <em>{escape(case.effect)}</em></p>" if case else ""
-    said = "".join(_clause(c, clauses) for c in r.clauses)
-    again = f"lakebed-conform case {r.case} --port …"
-    return (
-        f'<article class="{r.status}" id="{escape(r.case)}-{r.role}"><h3><span class="status">{WORDS[r.status]}</span> '
-        f'{escape(r.case)} <small>{r.role}, {r.level}</small></h3>{words}<p class="what">{escape(r.detail)}</p>'
-        f'<dl>{table}</dl>{_bytes(case)}<div class="clauses">{said}</div>'
-        f'<p class="dim"><code>{escape(again)}</code></p></article>'
-    )
+    head = f'<p class="what"><span class="status">{r.role} {WORDS[r.status]}</span>: {escape(r.detail)}</p>'
+    return head + (f"<dl>{table}</dl>" if table else "")
 
 
 def _clause(id: str, clauses: dict[str, Clause]) -> str:
     clause = clauses.get(id)
-    text = f"<p>{escape(clause.text)} <i>({escape(clause.chapter)}, {clause.level})</i></p>" if clause else ""
+    text = f"<p>{_prose(clause.text)} <i>({escape(clause.chapter)}, {clause.level})</i></p>" if clause else ""
     return f"<div><code>{escape(id)}</code>{text}</div>"
+
+
+def _prose(text: str) -> str:
+    """The spec's Markdown of one clause as HTML; cells of a table row are set apart."""
+    cells = [c.strip() for c in text.split(" | ") if c.strip() and not re.fullmatch(r"\*\*[a-z0-9_.]+\*\*", c.strip())]
+    out = escape(" · ".join(cells))
+    out = re.sub(r"`([^`]+)`", r"<code>\1</code>", out)
+    out = re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", out)
+    return re.sub(r"\*([^*]+)\*", r"<em>\1</em>", out)
 
 
 def _bytes(case: Case | None) -> str:
@@ -156,8 +185,9 @@ def _slack(results: list[Result]) -> str:
     for n, (rule, dots) in enumerate(sorted(rules.items())):
         y = 30 + 44 * n
         marks = "".join(
-            f'<circle cx="{140 + 480 * x:.1f}" cy="{y}" r="5"><title>{escape(c)}: {x:.4f}</title></circle>'
-            for x, c in dots
+            f'<circle cx="{140 + 480 * x:.1f}" cy="{y + 9 * (i % 3 - 1)}" r="4">'
+            f"<title>{escape(c)}: {x:.4f}</title></circle>"
+            for i, (x, c) in enumerate(dots)
         )
         rows.append(f'<text x="0" y="{y + 4}">{escape(rule)}</text><line x1="140" x2="620" y1="{y}" y2="{y}"/>{marks}')
     high = 30 + 44 * len(rules)
@@ -180,23 +210,62 @@ def _areas(results: list[Result]) -> str:
         good = sum(r.status == "pass" for r in members)
         asked = sum(r.status != "skip" for r in members)
         rows += f"<tr><th>{escape(area)}</th><td>{good}/{asked}</td><td>{dots}</td></tr>"
-    return f'<section id="areas"><h2>Areas</h2><table>{rows}</table></section>'
+    legend = "".join(f'<span class="dot {s}"></span> {t} ' for s, t in _LEGEND)
+    head = f'<h2>Areas <small>a dot for each case and role: {legend}</small></h2>'
+    return f'<section id="areas">{head}<table class="dots">{rows}</table></section>'
 
 
-def _by(title: str, member: str, results: list[Result], clauses: dict[str, Clause]) -> str:
+def _skipped(results: list[Result]) -> str:
+    """What was not asked, and why."""
+    groups: dict[str, int] = defaultdict(int)
+    for r in results:
+        if r.status == "skip":
+            groups[r.detail] += 1
+    if not groups:
+        return ""
+    ordered = sorted(groups.items(), key=lambda g: -g[1])
+    rows = "".join(f"<tr><td>{escape(why)}</td><td>{n}</td></tr>" for why, n in ordered)
+    return (
+        f'<section id="skipped"><h2>Not asked <small>{sum(groups.values())}</small></h2>'
+        f"<details><summary>What the port does not declare is not asked of it</summary><table>{rows}</table></details>"
+        "</section>"
+    )
+
+
+def _groups(results: list[Result], member: str) -> dict[str, list[Result]]:
     groups: dict[str, list[Result]] = defaultdict(list)
     for r in results:
         for name in getattr(r, member):
             groups[name].append(r)
-    rows = ""
-    for name, members in sorted(groups.items()):
-        good, asked = sum(r.status == "pass" for r in members), sum(r.status != "skip" for r in members)
-        state = "dim" if not asked else "good" if good == asked else "bad"
-        level = clauses[name].level if name in clauses else ""
-        rows += f'<tr class="{state}"><td><code>{escape(name)}</code></td><td>{level}</td><td>{good}/{asked}</td></tr>'
-    if not rows:
-        return f'<section id="{member}"><h2>{title}</h2><p>None.</p></section>'
-    return f'<section id="{member}"><h2>{title} <small>{len(groups)}</small></h2><table>{rows}</table></section>'
+    return dict(sorted(groups.items()))
+
+
+def _state(members: list[Result]) -> tuple[str, int, int]:
+    good, asked = sum(r.status == "pass" for r in members), sum(r.status != "skip" for r in members)
+    return "none" if not asked else "good" if good == asked else "bad", good, asked
+
+
+def _clauses(results: list[Result], clauses: dict[str, Clause]) -> str:
+    """Every clause that a case shows, by the first word of its name; the text appears under the pointer."""
+    chapters: dict[str, list[str]] = defaultdict(list)
+    groups = _groups(results, "clauses")
+    for name, members in groups.items():
+        state, good, asked = _state(members)
+        clause = clauses.get(name)
+        said = f"{clause.level}: {clause.text[:300]}" if clause else ""
+        chapters[name.split(".")[0]].append(
+            f'<span class="chip {state}" title="{escape(said)}">{escape(name)} <small>{good}/{asked}</small></span>'
+        )
+    rows = "".join(f"<tr><th>{escape(c)}</th><td>{''.join(chips)}</td></tr>" for c, chips in chapters.items())
+    return f'<section id="clauses"><h2>Clauses <small>{len(groups)}</small></h2><table>{rows}</table></section>'
+
+
+def _features(results: list[Result]) -> str:
+    chips = []
+    for name, members in _groups(results, "features").items():
+        state, good, asked = _state(members)
+        chips.append(f'<span class="chip {state}">{escape(name)} <small>{good}/{asked}</small></span>')
+    return f'<section id="features"><h2>Features</h2><p>{"".join(chips) or "None."}</p></section>'
 
 
 def _all(results: list[Result], cases: dict[str, Case]) -> str:
@@ -209,6 +278,6 @@ def _all(results: list[Result], cases: dict[str, Case]) -> str:
             f"<td><b>{escape(r.case)}</b><br>{escape(title)}</td><td>{r.role}</td><td>{r.seconds * 1000:.0f} ms</td>"
             f"<td>{memory}</td><td>{escape(r.detail[:160])}</td></tr>"
         )
-    return (
-        f'<section id="cases"><h2>Cases <small>{len(results)}</small></h2><table class="all">{rows}</table></section>'
-    )
+    box = '<input id="filter" type="search" placeholder="filter: words of the id, title, role, status or code">'
+    head = f'<h2>Cases <small>{len(results)}</small></h2>{box}'
+    return f'<section id="cases">{head}<table class="all">{rows}</table></section>'
