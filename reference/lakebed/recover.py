@@ -207,8 +207,11 @@ class _Recovery:
                 self.report.skipped.append(names.chunk_key(name))
         return self.saved[name]
 
-    def _carried(self, opened: Opened) -> Salvaged:
+    def _carried(self, opened: Opened) -> Salvaged | None:
         saved = salvage(opened, self.target, self.found)
+        if saved is None:
+            self.report.skipped.append(opened.data.key)
+            return None
         self.report.rewritten += saved.rewritten and not saved.empty
         self.report.copied += not saved.rewritten
         if saved.empty:

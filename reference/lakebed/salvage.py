@@ -18,6 +18,7 @@ from .check_values import Index, Placed, Values
 from .columns import at, entries, total
 from .dtypes import DTYPES
 from .findings import Findings
+from .format import chunk as layout
 from .geometry import Geometry
 from .model import ChunkIndex
 from .names import chunk_key
@@ -51,6 +52,7 @@ class Opened:
     ref: ChunkRef
     index: Index
     whole: bool  # no fault outside its units
+    named: bool  # a commit names it, and so says what its bytes are
 
 
 def open_chunk(store: Store, name: str, refs: Sequence[ChunkRef], found: Findings) -> Opened | None:
@@ -64,13 +66,15 @@ def open_chunk(store: Store, name: str, refs: Sequence[ChunkRef], found: Finding
     before = found.faults
     own = own_ref(data, name)
     for ref in dict.fromkeys([*refs, *([own] if own is not None else [])]):
-        if size < 64 + ref.payload + ref.index + 40:
+        if size < 64 + ref.payload + ref.index + 40 or (refs and ref not in refs and _mended(data, ref) != name):
             continue
         faults = trailer_faults(data, ref)
         if {code for code, _, _ in faults} <= _PASSED:
             index = judge_index(data, ref, found)
             whole = not faults and size == 64 + ref.payload + ref.index + 40 and found.faults == before
-            return None if index is None else Opened(data, ref, index, whole and _hash(data) == name)
+            if index is None:
+                return None
+            return Opened(data, ref, index, whole and _hash(data) == name, named=bool(refs))
     if own is None and not refs:
         detail = f"the last 40 of its {size} bytes are no trailer that fits"
         found.add("E_CHUNK_MAGIC", "chunk.trailer.magic", key, detail, max(0, size - 40))
@@ -90,8 +94,19 @@ def _hash(data: Object) -> str:
     return digest.hexdigest()
 
 
-def salvage(opened: Opened, target: Store, found: Findings) -> Salvaged:
-    """What is sound, in ``target``; each bad unit is a finding."""
+def _mended(data: Object, ref: ChunkRef) -> str:
+    """The hash of the object with what no checksum covers put right: its head, its magic, nothing behind it."""
+    end = layout.HEAD_SIZE + ref.payload + ref.index + layout.CRC_COVERS
+    digest = hashlib.sha256(layout.HEAD)
+    for _, part in data.windows(layout.HEAD_SIZE, end - layout.HEAD_SIZE):
+        digest.update(part)
+    digest.update(data.read(end, layout.TRAILER.size - layout.CRC_COVERS - len(layout.END_MAGIC)))
+    digest.update(layout.END_MAGIC)
+    return digest.hexdigest()
+
+
+def salvage(opened: Opened, target: Store, found: Findings) -> Salvaged | None:
+    """What is sound, in ``target``; each bad unit is a finding. None: it is not the chunk that a commit named."""
     value, geometry = opened.index.value, opened.index.geometry
     before = found.faults
     units = Units(opened.data, opened.index, Values(opened.data.key, opened.index, (), found), found, True)
@@ -102,6 +117,10 @@ def salvage(opened: Opened, target: Store, found: Findings) -> Salvaged:
     if opened.whole and found.faults == before:
         _copied(opened, target)
         return Salvaged(opened.ref.name, opened.ref, value)
+    if opened.named and found.faults == before and _mended(opened.data, opened.ref) != opened.ref.name:
+        detail = "every checksum holds and the name does not: it is another chunk, put in the place of this one"
+        found.add("E_CHUNK_HASH", "algo.recover.commits", opened.data.key, detail)
+        return None
     if not opened.whole:
         detail = "damaged outside its units: its samples travel into a new chunk"
         found.note("-", "algo.recover.commits", opened.data.key, detail)

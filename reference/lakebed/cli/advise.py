@@ -10,6 +10,7 @@ import click
 
 from ..advise import BANDWIDTH, Advice, recommend
 from ..advise_plot import plot as draw
+from ..errors import error
 from ..files import read
 from .shell import cell, emit, json_option, opened, out, size, table
 
@@ -49,12 +50,15 @@ def recommend_command(
         rows.add_row(mark, cell(each.name), size(each.stored), f"{each.ratio:.2f}", *speeds, each.error)
     out().print(rows)
     out().print(cell(f"{advice.pick.name}: {advice.reason}"))
-    out().print(cell(f"create_tensor(..., {', '.join(f'{k}={v!r}' for k, v in advice.arguments.items())})", "dim"))
+    arguments = ", ".join(["...", *(f"{name}={value!r}" for name, value in advice.arguments.items())])
+    out().print(cell(f"create_tensor({arguments})", "dim"))
 
 
 def _advice(place: str, tensor: str | None, promise: Any, bandwidth: float) -> Advice:
     if tensor is None:
         path = Path(place)
+        if "://" in place or (path / "commits").is_dir():
+            raise error("E_ARGUMENT", "tensor.create", f"{place} is a dataset: name one of its tensors as well")
         names = sorted(each for each in path.iterdir() if each.is_file()) if path.is_dir() else [path]
         return recommend([read(name) for name in names[:LOOKED_AT]], bandwidth=bandwidth)
     chosen = opened(place, {})[tensor]
