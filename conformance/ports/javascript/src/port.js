@@ -6,6 +6,7 @@ import {LakebedError, fail} from "./errors.js";
 import {FolderStore} from "./folder.js";
 import {open} from "./dataset.js";
 import {check} from "./check.js";
+import {dtypeOf} from "./dtypes.js";
 import {encodes} from "./encode.js";
 import {Writer} from "./write.js";
 import {stringify} from "./json.js";
@@ -60,8 +61,7 @@ async function write(q) {
     if (v.file !== undefined) throw new Skip("files are not written by this port");
     if (v.items) return v.items.map(value);
     const from = Number(v.offset ?? 0), whole = new Uint8Array(readFileSync(join(here, v.raw)));
-    const size = v.shape.reduce((n, d) => n * d, {bool: 1, int8: 1, uint8: 1, int16: 2, uint16: 2, float16: 2, bfloat16: 2, int32: 4, uint32: 4, float32: 4,
-      int64: 8, uint64: 8, float64: 8, complex64: 8, complex128: 16}[v.dtype] ?? 1);
+    const size = v.shape.reduce((n, d) => n * d, dtypeOf(v.dtype)?.size ?? 1);
     return {dtype: v.dtype, shape: v.shape, bytes: whole.subarray(from, from + size)};
   };
   const values = (s) => Object.fromEntries(Object.entries(s.values ?? {}).map(([k, v]) => [k, value(v)]));

@@ -22,7 +22,7 @@ const values = async (dataset) => {
   for (const name of dataset.names) out[name] = (await dataset.tensor(name).read([...Array(dataset.length).keys()])).map((s) => s && [s].flat().map((x) => [x.shape, x.numbers()]));
   return out;
 };
-const PAGE = `<!doctype html><title>boxes</title><pre id="out">nothing yet</pre><script type="module">
+const PAGE = `<!doctype html><title>boxes</title><pre id="out">nothing yet</pre><img src="/hold"><script type="module">
 import {FetchStore, open} from "/src/index.js";
 const out = document.getElementById("out");
 try {
@@ -31,9 +31,15 @@ try {
 } catch (e) {
   out.textContent = "refused: " + e.stack;
 }
+await fetch("/done");
 </script>`;
 
+// The page has loaded, and is dumped, when its picture has come: not before its script is done.
+let held = null, done = false;
 function serve(q, r) {
+  if (q.url === "/hold" && !done) return void (held = r);
+  if (q.url === "/hold") return r.writeHead(404).end();
+  if (q.url === "/done") return (done = true), held?.writeHead(404).end(), r.end();
   const [, kind, rest] = /^\/(src|data)?\/?(.*)$/.exec(q.url), path = join(kind === "src" ? SRC : DATA, rest);
   if (!kind) return r.writeHead(200, {"content-type": "text/html"}).end(rest ? "" : PAGE);
   if (rest.includes("..") || !existsSync(path)) return r.writeHead(404).end();
@@ -49,7 +55,7 @@ test("a browser reads a dataset over HTTP as Node reads it from its folder", {sk
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
   try {
     const flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-      "--disable-sync", `--user-data-dir=${profile}`, "--virtual-time-budget=8000", "--dump-dom", `http://127.0.0.1:${server.address().port}/`];
+      "--disable-sync", `--user-data-dir=${profile}`, "--dump-dom", `http://127.0.0.1:${server.address().port}/`];
     const {stdout} = await promisify(execFile)(browser, flags, {timeout: 25000, maxBuffer: 1 << 24});
     const shown = /<pre id="out">(.*?)<\/pre>/s.exec(stdout)?.[1].replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&amp;", "&");
     const due = JSON.stringify(await values(await open(new FolderStore(DATA))), plain);
