@@ -23,20 +23,21 @@ from .dtypes import DTYPES
 from .errors import LakebedError, error
 from .extras import installed
 from .history import Loaded
+from .migrate import migrate as migrate_dataset
 from .port_script import run_script
+from .recover import recover as recover_dataset
 from .stores import store as open_store
 from .tensor import Chunks, Tensor
 
 Request = dict[str, Any]
 Reply = dict[str, Any]
-OPTIONAL = {"zstd": "zstandard"}
 NUMERIC = {"bfloat16", "float8_e4m3fn", "float8_e5m2"}
 
 
 def hello(q: Request) -> Reply:
     from . import __version__
 
-    coded = [f"codec.{name}" for name in CODECS if installed(OPTIONAL.get(name, "lakebed"))]
+    coded = [f"codec.{name}" for name, row in CODECS.items() if row.extra is None or installed(row.library)]
     typed = [f"dtype.{name}" for name in DTYPES if name not in NUMERIC or installed("ml_dtypes")]
     wrote = ["store.http", "write.branch", "write.compact", "write.edit", "write.htypes", "write.refused"]
     return {
@@ -45,14 +46,9 @@ def hello(q: Request) -> Reply:
         "version": __version__,
         "language": "python",
         "formats": ["1.0"],
-        "roles": ["reader", "writer", "checker", *_optional_roles()],
+        "roles": ["reader", "writer", "checker", "migrator", "recoverer"],
         "features": sorted(coded + typed + wrote),
     }
-
-
-def _optional_roles() -> list[str]:
-    roles = {"migrator": "lakebed.migrate", "recoverer": "lakebed.recover"}
-    return [role for role, module in roles.items() if installed(module)]
 
 
 def _commit(q: Request) -> tuple[Any, Loaded]:
@@ -180,17 +176,12 @@ def write(q: Request) -> Reply:
 
 
 def migrate(q: Request) -> Reply:
-    from .migrate import migrate as run
-
-    run(q["root"], q["out"], to=q["to"])
+    migrate_dataset(q["root"], q["out"], to=q["to"])
     return {}
 
 
 def recover(q: Request) -> Reply:
-    from .recover import recover as run
-
-    report = run(q["root"], q["out"])
-    return {"findings": [_finding(f) for f in getattr(report, "findings", ())]}
+    return {"findings": [_finding(f) for f in recover_dataset(q["root"], q["out"]).findings]}
 
 
 OPS: dict[str, Callable[[Request], Reply]] = {
@@ -207,8 +198,7 @@ OPS: dict[str, Callable[[Request], Reply]] = {
 
 def answer(q: Request) -> Reply:
     """The reply to one request, without its id."""
-    roles = {"migrate": "migrator", "recover": "recoverer"}
-    if q["op"] not in OPS or (q["op"] in roles and roles[q["op"]] not in _optional_roles()):
+    if q["op"] not in OPS:
         return {"skip": q["op"]}
     try:
         return {"ok": True, **OPS[q["op"]](q)}
