@@ -200,7 +200,7 @@ def _tree_problem(root: Path) -> str | None:
 
 def _write(case: Case, want: dict[str, Any], reply: dict[str, Any], out: Path) -> Verdict:
     """A writer's tree: no finding of the suite's own checker, then every tensor, branch, tag and file wanted."""
-    if problem := _tree_problem(out) or _changed(case, want, out):
+    if problem := _tree_problem(out) or _changed(case, want, out) or _idle(case, out):
         return Verdict(False, f"the dataset is invalid: {problem}")
     try:
         verdicts = [_written(case, part, out) for part in (want, *want.get("states", ()))]
@@ -221,6 +221,13 @@ def _changed(case: Case, want: dict[str, Any], out: Path) -> str | None:
         if not free and (key not in after or after[key] != before[key]):
             return f"{key} was {'changed' if key in after else 'removed'}"
     return None
+
+
+def _idle(case: Case, out: Path) -> str | None:
+    """A script that is not refused makes a commit or a tag: a port that does nothing is not let through."""
+    before = folder_tree(case.dataset) if case.dataset.is_dir() else {}
+    made = any(key not in before and not key.endswith("/latest.json") for key in folder_tree(out))
+    return None if made else "nothing was made: the script was not run"
 
 
 def _written(case: Case, want: dict[str, Any], out: Path) -> Verdict:
