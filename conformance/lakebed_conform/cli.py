@@ -95,7 +95,9 @@ def _print(outcome: Outcome) -> None:
         click.secho(f"stale     the baseline lists {entry}, which is no case", fg="red")
 
 
-def _reports(outcome: Outcome, html: Path | None, junit: Path | None, badge: Path | None) -> None:
+def _reports(
+    outcome: Outcome, html: Path | None, junit: Path | None, badge: Path | None, matrix: Path | None = None
+) -> None:
     from lakebed_conform import report
     from lakebed_conform.spec import clauses, spec_folder
 
@@ -103,7 +105,8 @@ def _reports(outcome: Outcome, html: Path | None, junit: Path | None, badge: Pat
         format_ = outcome.header["format"]
         folder = spec_folder(format_)
         cases = {c.id: c for c in load_cases(format_)}
-        html.write_text(report.html_page(outcome, cases, clauses(folder) if folder else None))
+        cells = json.loads(matrix.read_text()) if matrix else None
+        html.write_text(report.html_page(outcome, cases, clauses(folder) if folder else None, cells))
     if junit:
         junit.write_text(report.junit(outcome))
     if badge:
@@ -115,10 +118,11 @@ def _reports(outcome: Outcome, html: Path | None, junit: Path | None, badge: Pat
 @click.option("--html", type=click.Path(path_type=Path))
 @click.option("--junit", type=click.Path(path_type=Path))
 @click.option("--badge", type=click.Path(path_type=Path))
-def report_(results: Path, html: Path | None, junit: Path | None, badge: Path | None) -> None:
+@click.option("--matrix", type=click.Path(exists=True, path_type=Path), help="cells that `matrix --json` wrote")
+def report_(results: Path, html: Path | None, junit: Path | None, badge: Path | None, matrix: Path | None) -> None:
     """Make reports from a results file."""
     outcome = read_results(results)
-    _reports(outcome, html, junit, badge)
+    _reports(outcome, html, junit, badge, matrix)
     click.echo(headline(outcome.results))
 
 

@@ -52,23 +52,25 @@ def pictures(files: list[bytes], pixels: list[np.ndarray], form: str, **members:
     return dataset
 
 
-def lossy_floats(k: int = 4) -> tuple[Dataset, list[np.ndarray]]:
-    """Ten float32 rows in units of ``k``, each unit one quantize stream; and what they decode to."""
+def lossy_floats(k: int = 4, chunks: int = 1) -> tuple[Dataset, list[np.ndarray]]:
+    """Ten float32 rows in units of ``k``, each unit one quantize stream, ``chunks`` times; and what they decode to."""
     codes, flat = steps_of(40)
     values = [flat[4 * i : 4 * i + 4] for i in range(10)]
     by_values = {
         flat[4 * k * i : 4 * k * (i + 1)].tobytes(): codes[4 * k * i : 4 * k * (i + 1)] for i in range(-(-10 // k))
     }
     chain = [{"name": "quantize", "dtype": "float32", "max_abs_error": 0.125}]
-    dataset = one(
-        values,
-        shape=[4],
-        k=k,
-        codecs=[chain],
-        encode=[lambda raw: quantized(by_values[raw], -1.0, 0.25)],
-        members={"fidelity": {"max_abs_error": 0.125}, "write": {"codecs": [chain], "unit": {"items": k}}},
-    )
-    return dataset, values
+    encode = [lambda raw: quantized(by_values[raw], -1.0, 0.25)]
+    dataset = Dataset()
+    labels = [
+        dataset.chunk("abc"[n], pack(values, k=k, codecs=[chain], encode=encode, row=10 * n)) for n in range(chunks)
+    ]
+    dataset.tensor(
+        "x", dtype="float32", shape=[4], slices=[(label, 0, 10) for label in labels],
+        fidelity={"max_abs_error": 0.125}, write={"codecs": [chain], "unit": {"items": k}},
+    )  # fmt: skip
+    dataset.commit()
+    return dataset, values * chunks
 
 
 @case("lossy/compact_files", "fidelity.travel", "algo.compact.units", features=(*COMPACT, "codec.png"))
@@ -78,9 +80,8 @@ def _(b: Book) -> None:
     A compaction that decodes and encodes loses a little each time it runs.
     """
     said = [{"tensor": "x", "sample": i, "data": f} for i, f in enumerate(FILES)]
-    b.writes(
-        [s.open_(), s.simple("compact")], x_is(PIXELS, "uint8") | {"files": said}, start=pictures(FILES, PIXELS, "png")
-    )
+    want = x_is(PIXELS, "uint8") | {"files": said, "number": 2, "layout": {"x": {"chunks": 1}}}
+    b.writes([s.open_(), s.simple("compact")], want, start=pictures(FILES, PIXELS, "png"))
 
 
 @case(
@@ -98,7 +99,8 @@ def _(b: Book) -> None:
     pixels = [decoded(j) for j in JPEGS]
     said = [{"tensor": "x", "sample": i, "data": f} for i, f in enumerate(JPEGS)]
     script = [s.open_(), s.simple("compact"), s.simple("compact")]
-    b.writes(script, x_is(pixels, "uint8", rule="B") | {"files": said}, start=pictures(JPEGS, pixels, "jpeg"))
+    want = x_is(pixels, "uint8", rule="B") | {"files": said, "layout": {"x": {"chunks": 1}}}
+    b.writes(script, want, start=pictures(JPEGS, pixels, "jpeg"))
 
 
 @case("lossy/compact_quantized", "algo.compact.units", "codec.quantize", features=(*COMPACT, "codec.quantize"))
@@ -107,8 +109,9 @@ def _(b: Book) -> None:
 
     Quantizing the quantized values again may move them by another half step.
     """
-    dataset, values = lossy_floats()
-    b.writes([s.open_(), s.simple("compact")], x_is(values, "float32"), start=dataset)
+    dataset, values = lossy_floats(chunks=2)
+    want = x_is(values, "float32") | {"number": 2, "layout": {"x": {"chunks": 1}}}
+    b.writes([s.open_(), s.simple("compact")], want, start=dataset)
 
 
 @case("lossy/compact_quantized_part", "algo.compact.units", features=(*COMPACT, *EDIT, "codec.quantize"))
@@ -130,7 +133,8 @@ def _(b: Book) -> None:
     """
     said = [{"tensor": "x", "sample": i, "data": f} for i, f in enumerate(FILES)]
     script = [s.open_(), s.delete(0, 1, 2), s.commit(), s.simple("revert", number="1"), s.commit()]
-    b.writes(script, x_is(PIXELS, "uint8") | {"files": said}, start=pictures(FILES, PIXELS, "png"))
+    want = x_is(PIXELS, "uint8") | {"files": said, "number": 3}
+    b.writes(script, want, start=pictures(FILES, PIXELS, "png"))
 
 
 @case(

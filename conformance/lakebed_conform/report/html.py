@@ -38,7 +38,7 @@ def html_page(
         _slack(outcome.results), _areas(outcome.results), _skipped(outcome.results),
         _clauses(outcome.results, clauses or {}), _features(outcome.results), _all(outcome.results, cases),
     ]  # fmt: skip
-    nav = "".join(f'<a href="#{i}">{t}</a>' for i, t in _SECTIONS)
+    nav = "".join(f'<a href="#{i}">{t}</a>' for i, t in _SECTIONS if any(f'id="{i}"' in p for p in parts))
     return (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style>'
@@ -278,6 +278,6 @@ def _all(results: list[Result], cases: dict[str, Case]) -> str:
             f"<td><b>{escape(r.case)}</b><br>{escape(title)}</td><td>{r.role}</td><td>{r.seconds * 1000:.0f} ms</td>"
             f"<td>{memory}</td><td>{escape(r.detail[:160])}</td></tr>"
         )
-    box = '<input id="filter" type="search" placeholder="filter: words of the id, title, role, status or code">'
+    box = '<input id="filter" type="search" placeholder="filter: words of the id, title, role, status or code"/>'
     head = f'<h2>Cases <small>{len(results)}</small></h2>{box}'
     return f'<section id="cases">{head}<table class="all">{rows}</table></section>'
