@@ -11,6 +11,7 @@ from lakebed import carry, history
 from lakebed.check import check
 from lakebed.chunkfile import ChunkFile
 from lakebed.compact import compact
+from lakebed.recover import recover
 from lakebed.stores import MemoryStore
 
 
@@ -254,3 +255,30 @@ def test_damage_is_an_error_and_leaves_all_as_it_was():
         compact(store)
     assert caught.value.code == "E_UNIT_CRC"
     assert lakebed.open(store).number == 4 and len(d.keys(store, "chunks/")) <= count + 1
+
+
+@pytest.mark.parametrize("change", [{"dtype": "uint64"}, {"shape": [1]}, {"shape": [None, None]}, {"sequence": True}])
+def test_chunks_that_are_not_the_tensor_s_are_not_given_its_name(change):
+    """[chunk.tensor]: else eight bytes of one dtype would be written down as another."""
+    store = d.commits(4)
+    d.edit(store, "commits/main/0000000004.json", lambda members: members["tensors"]["x"].update(change))
+    with pytest.raises(lakebed.FormatError) as caught:
+        compact(store)
+    assert caught.value.code == "E_CHUNK_TENSOR" and lakebed.open(store).number == 4
+    target = MemoryStore()
+    report = recover(store, target)
+    assert {finding.code for finding in report.findings} == {"E_CHUNK_TENSOR"}
+    assert {(lost.tensor, lost.stop - lost.start) for lost in report.lost} == {("x", 1)} and len(report.lost) == 4
+    assert check(target).findings == []
+
+
+@pytest.mark.parametrize(
+    "write", [{"unit": 5}, {"unit": {"bytes": "x"}}, {"codecs": [5]}, {"codecs": [[5]]}, {"codecs": 1}]
+)
+def test_advice_that_cannot_be_followed_is_left_alone(write):
+    """[tensor.write]: nothing that a reader needs."""
+    store = d.commits(4)
+    d.edit(store, "commits/main/0000000004.json", lambda members: members["tensors"]["x"].update(write=write))
+    before = values(store)
+    assert lakebed.open(store).x.compression == ([[]] if "unit" in write else [])
+    assert compact(store).commit.number == 5 and values(store) == before

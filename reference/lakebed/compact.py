@@ -22,6 +22,7 @@ from .dataset import Dataset
 from .declare import declared_of
 from .errors import LakebedError, error
 from .findings import Progress
+from .fit import check_fit
 from .model import Commit, CommitRef, TensorState
 from .slices import NULL, ChunkRef, Runs, SliceTable, join, runs
 from .stores import Store
@@ -177,6 +178,10 @@ class _Job:
     def run(self) -> SliceTable | None:
         rows = list(self.table.runs.rows())
         poor = self._poor(rows)
+        for chunk, first, count in rows:
+            if chunk in poor:  # what is written anew would bear the tensor's dtype and shape
+                file = self._file(chunk)
+                check_fit(self.name, self.state, file.geometry, first, count, file.key)
         parts: list[Runs] = []
         start = row = 0
         while start < len(rows):
@@ -274,6 +279,7 @@ class _Job:
             self._filled = 0.0
             state = self.state
             dtype = dtypes.dtype(state.dtype)
+            pipeline, advice = _advice(state)
             self._writer = ChunkWriter(
                 self.store,
                 tensor=self.name,
@@ -282,8 +288,8 @@ class _Job:
                 itemsize=dtype.itemsize,
                 rank=len(state.shape),
                 sequence=state.sequence,
-                pipeline=_exact(state),
-                rule=UnitRule.of(dict(state.write), item_size(state.shape, dtype.itemsize)),
+                pipeline=pipeline,
+                rule=UnitRule.of(advice, item_size(state.shape, dtype.itemsize)),
                 tile=tile,
                 chunk_bytes=self.target,
                 fixed_axes=[axis is not None for axis in state.shape],
@@ -300,10 +306,11 @@ class _Job:
         self.refs.append(ref)
 
 
-def _exact(state: TensorState) -> codecs.Pipeline:
-    """How array units are encoded that are joined or cut: as the tensor's are, without loss."""
+def _advice(state: TensorState) -> tuple[codecs.Pipeline, dict[str, Any]]:
+    """How array units are encoded that are joined or cut (as the tensor's are, without loss), and how units fill."""
     try:
-        pipeline = declared_of(state).array_pipeline
+        declared = declared_of(state)
     except LakebedError:  # advice that this writer cannot follow
-        return codecs.RAW
-    return codecs.RAW if codecs.is_media(pipeline) else exact_tail(pipeline)
+        return codecs.RAW, {}
+    pipeline = declared.array_pipeline
+    return codecs.RAW if codecs.is_media(pipeline) else exact_tail(pipeline), {"unit": declared.unit}

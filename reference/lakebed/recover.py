@@ -17,6 +17,7 @@ from .check_commit import judge_tensor
 from .chunks_alone import Group, groups
 from .errors import LakebedError
 from .findings import NOTE, Finding, Findings, Progress
+from .fit import misfit
 from .format.document import MAX_BYTES
 from .history import Loaded
 from .migrate import check_empty
@@ -179,7 +180,7 @@ class _Recovery:
                 parts.append(missing(count))
             else:
                 old = table.chunks[chunk]
-                saved = self._saved(old.name, [old])
+                saved = self._fitting(name, tensor, self._saved(old.name, [old]), first, count)
                 parts.append(self._slice(saved, first, count, refs))
                 self._lost(branch, name, row, (first, count), names.chunk_key(old.name), saved)
             row += count
@@ -188,6 +189,20 @@ class _Recovery:
             self.found.caught(fault, f"branch {branch}")
         write = {} if any(fault.clause == "codec.pipeline" for fault in faults) else tensor.write
         return replace(tensor, manifests=(), write=write, own=SliceTable(tuple(refs), join(*parts)).used())
+
+    def _fitting(
+        self, name: str, tensor: TensorState, saved: Salvaged | None, first: int, count: int
+    ) -> Salvaged | None:
+        """None when these samples are no tensor ``name``'s [chunk.tensor]."""
+        if saved is None:
+            return None
+        samples = saved.index.samples
+        start = min(first, samples)
+        wrong = misfit(tensor, saved.geometry, start, min(count, samples - start))
+        if wrong is not None:
+            detail = f"for tensor {name!r} the chunk has {wrong[1]}"
+            self.found.add("E_CHUNK_TENSOR", f"chunk.tensor.{wrong[0]}", names.chunk_key(saved.name), detail)
+        return saved if wrong is None else None
 
     def _manifest(self, ref: Any) -> SliceTable:
         """Its slices; when it is lost, as many missing samples."""

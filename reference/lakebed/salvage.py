@@ -33,15 +33,19 @@ _PASSED = {"E_CHUNK_MAGIC", "E_CHUNK_RESERVED"}  # faults of a trailer whose che
 class Salvaged:
     """``ref`` names what now stands in the target: the same chunk, or a new one (``rewritten``), or nothing (``empty``:
     no sample has a value left). ``bad``: numbers of the samples that lost their value, ascending. ``name`` and
-    ``index`` are the old chunk's.
+    ``geometry`` are the old chunk's.
     """
 
     name: str
     ref: ChunkRef
-    index: ChunkIndex
+    geometry: Geometry
     empty: bool = False
     rewritten: bool = False
     bad: list[int] = field(default_factory=list)
+
+    @property
+    def index(self) -> ChunkIndex:
+        return self.geometry.index
 
 
 @dataclass(slots=True)
@@ -116,7 +120,7 @@ def salvage(opened: Opened, target: Store, found: Findings) -> Salvaged | None:
         bad = set(range(geometry.n_items))  # raw units of wrong lengths: where the others begin is not sure either
     if opened.whole and found.faults == before:
         _copied(opened, target)
-        return Salvaged(opened.ref.name, opened.ref, value)
+        return Salvaged(opened.ref.name, opened.ref, geometry)
     if opened.named and found.faults == before and _mended(opened.data, opened.ref) != opened.ref.name:
         detail = "every checksum holds and the name does not: it is another chunk, put in the place of this one"
         found.add("E_CHUNK_HASH", "algo.recover.commits", opened.data.key, detail)
@@ -127,7 +131,7 @@ def salvage(opened: Opened, target: Store, found: Findings) -> Salvaged | None:
     lost = sorted({sample_of(geometry, item) for item in bad})
     empty = 0 < len(lost) == value.samples - total(value.missing, value.samples)
     ref = opened.ref if empty else _rewritten(opened, target, bad, lost)
-    return Salvaged(opened.ref.name, ref, value, empty, True, lost)
+    return Salvaged(opened.ref.name, ref, geometry, empty, True, lost)
 
 
 def _copied(opened: Opened, target: Store) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from . import codecs, dtypes, htypes
 from .chunkfile import ChunkFile, Region, Spread
 from .errors import LakebedError, error
+from .fit import check_fit
 from .model import TensorState
 from .names import chunk_key
 from .ragged import Ragged
@@ -131,8 +132,15 @@ class Tensor:
 
     @property
     def compression(self) -> list[list[dict[str, Any]]]:
-        """The pipelines new chunks are written with; empty is raw."""
-        return [list(pipeline) for pipeline in self._state.write.get("codecs", [[]])]
+        """The pipelines new chunks are written with; an empty one is raw. None at all: the advice cannot be followed,
+        which is no reader's affair [tensor.write]."""
+        advised = self._state.write.get("codecs", [[]])
+        good = isinstance(advised, list) and all(
+            isinstance(pipeline, list)
+            and all(isinstance(step, dict) and isinstance(step.get("name"), str) for step in pipeline)
+            for pipeline in advised
+        )
+        return [list(pipeline) for pipeline in advised] if good else []
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -193,37 +201,10 @@ class Tensor:
         if chunk == NULL:
             return None
         file = self._chunks.get(self._refs[chunk])
-        self._check_fit(file, place)
+        first, count = int(self._runs.first[place]), int(self._runs.count[place])
+        check_fit(self.name, self._state, file.geometry, first, count, file.key)
         self._files[place] = file
         return file
-
-    def _check_fit(self, file: ChunkFile, place: int) -> None:
-        """The chunk against this tensor and slice, once for each. Errors: E_SLICE_RANGE, E_CHUNK_TENSOR."""
-        state, index = self._state, file.index
-        if int(self._runs.first[place]) + int(self._runs.count[place]) > index.samples:
-            detail = f"a slice of tensor {self.name!r} reaches past {index.samples} samples"
-            raise error("E_SLICE_RANGE", "table.slice.range", detail, object=file.key)
-        wrong = None
-        if index.dtype != self._dtype.name:
-            wrong = "chunk.tensor.dtype", f"dtype {index.dtype}, not {self._dtype.name}"
-        elif len(index.shape) != len(state.shape):
-            wrong = "chunk.tensor.rank", f"rank {len(index.shape)}, not {len(state.shape)}"
-        elif (index.items is not None) != state.sequence:
-            wrong = "chunk.tensor.sequence", "single items" if state.sequence else "sequences"
-        elif not self._fits_dims(file, place):
-            wrong = "chunk.tensor.dims", f"items that are not of shape {state.shape}"
-        if wrong is not None:
-            detail = f"for tensor {self.name!r} the chunk has {wrong[1]}"
-            raise error("E_CHUNK_TENSOR", wrong[0], detail, object=file.key)
-
-    def _fits_dims(self, file: ChunkFile, place: int) -> bool:
-        """Whether every item of one slice has the tensor's fixed dims [chunk.tensor.dims]."""
-        first, count = int(self._runs.first[place]), int(self._runs.count[place])
-        low, high = file.geometry.items_between(first, count)
-        return low == high or all(
-            due is None or (axis == due if isinstance(axis, int) else bool((axis[low:high] == due).all()))
-            for due, axis in zip(self._state.shape, file.index.shape, strict=True)
-        )
 
     def _out_of_range(self, number: int) -> LakebedError:
         return _outside(number, len(self), self.name)
