@@ -172,6 +172,7 @@ TILES: dict[str, tuple[list[Any], list[int | None], list[int]]] = {
     "exact": ([counting(4, 6)], [4, 6], [2, 3]), "edges": ([counting(5, 7)], [5, 7], [2, 3]),
     "larger_than_item": ([counting(2, 3)], [2, 3], [10, 10]), "of_one": ([counting(2, 2)], [2, 2], [1, 1]),
     "line": ([counting(7)], [7], [3]), "volume": ([counting(3, 4, 5)], [3, 4, 5], [2, 2, 2]),
+    "volume_middle": ([counting(3, 5, 4)], [3, 5, 4], [2, 2, 2]),  # the middle axis has an edge of its own
     "columns": ([counting(3, 5)], [3, 5], [3, 2]), "rows": ([counting(5, 3)], [5, 3], [2, 3]),
     "ragged": ([counting(2, 5), counting(7, 1), counting(3, 3)], [None, None], [2, 2]),
     "empty_between": ([counting(3, 3), np.zeros((0, 3), "<u2"), counting(1, 1)], [None, None], [2, 2]),
