@@ -13,8 +13,9 @@ def layout_problem(state: State, want: dict[str, dict[str, Any]]) -> str | None:
     """The first place where a tensor's chunks are not as ``want`` says, or None.
 
     Per tensor, each member optional: ``units``, items of every unit, one list per chunk in slice order (null for
-    tiles); ``raw``, which units are stored raw; ``codecs``, codec names of every unit; ``tile`` per chunk;
-    ``slices``, [chunk number or null, first, count]; ``chunks``, how many; ``members`` of the tensor.
+    tiles); ``raw``, which units are stored raw; ``codecs``, codec names of every unit; ``encoded``, whether its
+    pipeline has parameters; ``tile`` per chunk; ``slices``, [chunk number or null, first, count]; ``chunks``, how many;
+    ``members`` of the tensor.
     """
     for name, expected in want.items():
         tensor = state.commit.tensors.get(name)
@@ -27,6 +28,7 @@ def layout_problem(state: State, want: dict[str, dict[str, Any]]) -> str | None:
             "units": [_units(c) for c in chunks],
             "raw": [[not pipeline_of(c.index, u) for u in range(c.index.unit_count)] for c in chunks],
             "codecs": [[_names(c, u) for u in range(c.index.unit_count)] for c in chunks],
+            "encoded": [[_encoded(c, u) for u in range(c.index.unit_count)] for c in chunks],
             "tile": [c.index.tile for c in chunks],
             "slices": [[None if r.chunk is None else used.index(r.chunk), r.first, r.count] for r in rows],
             "chunks": len(chunks),
@@ -45,6 +47,10 @@ def _units(chunk: Chunk) -> list[int] | None:
 
 def _names(chunk: Chunk, unit: int) -> list[str]:
     return [codec["name"] for codec in pipeline_of(chunk.index, unit)]
+
+
+def _encoded(chunk: Chunk, unit: int) -> bool:
+    return any(len(codec) > 1 for codec in pipeline_of(chunk.index, unit))
 
 
 def _part(members: dict[str, Any], right: dict[str, Any]) -> dict[str, Any]:

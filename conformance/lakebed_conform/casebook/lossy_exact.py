@@ -54,6 +54,7 @@ CASES: dict[str, tuple[str, list[dict[str, Any]], list[np.ndarray]]] = {
     "delta_wraps": ("int64", [{"name": "delta", "size": 8}, LZ4], edges("int64")),
     "delta_uint8": ("uint8", [{"name": "delta", "size": 1}, LZ4], edges("uint8")),
     "delta_stride": ("int32", [{"name": "delta", "size": 4, "stride": 3}, LZ4], edges("int32")),
+    "delta_rest": ("uint8", [{"name": "delta", "size": 4}, LZ4], ramp("uint8", 903)),
     "delta_shuffle": ("int64", [{"name": "delta", "size": 8}, {"name": "shuffle", "size": 8}, ZSTD], ramp("int64")),
     "delta_on_floats": ("float64", [{"name": "delta", "size": 8}, LZ4], special("float64")),
     "narrow": (
