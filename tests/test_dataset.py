@@ -15,6 +15,7 @@ from PIL import Image
 import lakebed
 from datasets import append, commits, create, edit, keys, picture
 from lakebed import seal
+from lakebed.check import check
 from lakebed.errors import LakebedError
 from lakebed.stores import MemoryStore
 
@@ -785,3 +786,38 @@ def test_nothing_of_the_machine_is_stored(tmp_path: Path) -> None:
     written = b"".join(path.read_bytes() for path in place.rglob("*") if path.is_file())
     assert str(tmp_path).encode() not in written and b"secret-name" not in written
     assert {path.name for path in tmp_path.iterdir()} == {"secret-name.png", "inner"}
+
+
+@pytest.mark.parametrize(
+    ("htype", "attributes", "clause", "value", "mended"),
+    [
+        ("class_label", {"class_names": True}, "htype.class_label.names", 0, ["a"]),
+        ("class_label", {"class_names": {"a": 0}}, "htype.class_label.names", "a", ["a"]),
+        ("class_label", {"class_names": None}, "htype.class_label.names", "a", ["a"]),
+        ("class_label", {"class_names": ["a", "a"]}, "htype.class_label.names", 1, ["a", "b"]),
+        ("segment_mask", {"class_names": 1.5}, "htype.segment_mask.names", [[0]], ["a"]),
+        ("bbox", {"coords": [1]}, "htype.bbox.coords", [[0, 0, 1, 1]], {"type": "pixel", "mode": "LTRB"}),
+        ("bbox", {"coords": None}, "htype.bbox.coords", [[0, 0, 1, 1]], {"type": "pixel", "mode": "LTRB"}),
+        ("keypoints", {"keypoints": 5}, "htype.keypoints.names", [[[0, 0, 0]]], ["nose"]),
+        ("json", {"schema": {"type": 5}}, "htype.json.schema", {}, {"type": "object"}),
+    ],
+)
+def test_a_tensor_that_breaks_its_htype_takes_no_samples_until_it_is_mended(htype, attributes, clause, value, mended):
+    """[htype.attributes]: what another writer did is named, here and by a checker; other tensors go on."""
+    store = MemoryStore()
+    with create(store) as ds:
+        ds.create_tensor("x", htype=htype)
+        ds.create_tensor("n", dtype="int8", shape=())
+        ds.append({"n": 1})
+    edit(store, "commits/main/0000000001.json", lambda members: members["tensors"]["x"].update(attributes=attributes))
+    assert {(found.code, found.clause) for found in check(store).findings} == {("E_TENSOR_FIELD", clause)}
+    with append(store) as ds:
+        for add in (ds.append, lambda row: ds.insert(0, row), lambda row: ds.extend({"x": [row["x"]] * 2})):
+            assert refused("E_TENSOR_FIELD", lambda add=add: add({"x": value})).clause == clause
+        refused("E_TENSOR_FIELD", lambda: ds.update("x", 0, value))
+        ds.append({"n": 2})
+        assert len(ds) == 2 and ds.x[1] is None
+        ds.set_attributes("x", **{next(iter(attributes)): mended})
+        ds.append({"x": value})
+    assert {found.object for found in check(store).findings} == {"commits/main/0000000001.json"}  # history stays
+    assert lakebed.open(store).x[2] is not None

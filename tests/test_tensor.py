@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import datasets as d
 import lakebed
 from datasets import create, picture
 from kinds import Distant
@@ -379,3 +380,12 @@ def test_described() -> None:
     )
     assert t.class_names == ["a", "b"] and t.nbytes > 100 and t.compression == [[{"name": "lz4"}]]
     assert "class_label" in repr(t) and "3" in repr(t)
+
+
+@pytest.mark.parametrize("names", [True, 5, "ab", [1], {"a": 0}])
+def test_class_names_that_are_none(names: Any) -> None:
+    store = d.numbers(3)
+    key = "commits/main/0000000001.json"
+    d.edit(store, key, lambda members: members["tensors"]["x"].update(attributes={"class_names": names}))
+    tensor = lakebed.open(store).x
+    assert tensor.class_names is None and tensor.attributes == {"class_names": names} and len(tensor[:]) == 3

@@ -159,14 +159,10 @@ def judge_tensor(name: str, tensor: TensorState) -> Iterator[tuple[LakebedError,
         detail = f"tensor {name!r} has the unknown htype {tensor.htype!r}; its values are not judged"
         yield error("E_TENSOR_FIELD", "htype.unknown", detail), True
     else:
-        for member in htypes.HTYPES[tensor.htype].attributes:
-            if tensor.attributes.get(member, "") is None:
-                detail = f"tensor {name!r}: {member} is null; leave it out"
-                yield error("E_TENSOR_FIELD", f"htype.{tensor.htype.replace('.', '_')}.names", detail), False
         try:
-            htypes.check_tensor(tensor.htype, tensor.dtype, tensor.shape, tensor.sequence, tensor.attributes)
+            htypes.check_stored(tensor.htype, tensor.dtype, tensor.shape, tensor.sequence, tensor.attributes)
         except LakebedError as cause:
-            yield error("E_TENSOR_FIELD", cause.clause, f"tensor {name!r}: {cause.detail}"), False
+            yield error(cause.code, cause.clause, f"tensor {name!r}: {cause.detail}"), False
         if htypes.HTYPES[tensor.htype].exact and tensor.fidelity != "exact":
             detail = f"tensor {name!r} of htype {tensor.htype} has the fidelity {tensor.fidelity}"
             yield error("E_FIDELITY_LABEL", "htype.lossless", detail), False

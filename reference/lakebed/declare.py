@@ -37,6 +37,7 @@ class Declared:
     extra: dict[str, Any] = field(default_factory=dict)
     advice: dict[str, Any] = field(default_factory=dict)  # of `write`, what this writer does not know
     pending: tuple[bool, bool] | None = None  # shape is free, fidelity was given: the first sample decides the rest
+    fault: LakebedError | None = None  # why no sample can be added to what a commit says of it
 
     @property
     def chunk_bytes(self) -> int | None:
@@ -233,4 +234,15 @@ def declared_of(state: TensorState) -> Declared:
         attributes=copy.deepcopy(dict(state.attributes)),
         extra=copy.deepcopy(dict(state.extra)),
         advice=advice,
+        fault=_fault(state),
     )
+
+
+def _fault(state: TensorState) -> LakebedError | None:
+    """The rule of its htype that a stored tensor breaks [htype.fits]."""
+    if state.htype in htypes.HTYPES and state.dtype in dtypes.DTYPES:
+        try:
+            htypes.check_stored(state.htype, state.dtype, state.shape, state.sequence, state.attributes)
+        except LakebedError as cause:
+            return cause
+    return None

@@ -169,7 +169,13 @@ class TensorDraft:
         return len(prepared)
 
     def settle(self, value: Any, *, many: bool = False) -> None:
-        """A tensor that was declared without dtype or shape takes them from its first sample [tensor.first]."""
+        """A tensor that was declared without dtype or shape takes them from its first sample [tensor.first].
+
+        Errors: E_TENSOR_FIELD where the tensor breaks its htype's rules and so can take none; those of the sample.
+        """
+        fault = self.declared.fault
+        if fault is not None and value is not None:
+            raise error(fault.code, fault.clause, fault.detail, object=self.name)
         if self.declared.pending is None or value is None:
             return
         free_shape, given = self.declared.pending
@@ -315,21 +321,23 @@ class TensorDraft:
         kept = document.plain(kept, 4)
         if declared.pending is None:
             kept = htypes.check_tensor(declared.htype, declared.dtype, declared.shape, declared.sequence, kept)
+            declared.fault = None
         declared.attributes = kept
         self._range = _plain_range(declared)
 
     def hold(self) -> tuple[Declared, int | None]:
         """What :meth:`let_go` returns to: the declaration, and how many class names it has."""
         names = self.declared.attributes.get("class_names")
-        return self.declared, None if names is None else len(names)
+        return self.declared, len(names) if isinstance(names, list) else None
 
     def let_go(self, held: tuple[Declared, int | None]) -> None:
         """Forget what a refused sample decided: dtype, shape, new class names [sample.atomic]."""
         self.declared, count = held
-        if count is None:
-            self.declared.attributes.pop("class_names", None)
-        else:
-            del self.declared.attributes["class_names"][count:]
+        names = self.declared.attributes.get("class_names")
+        if isinstance(names, list):
+            del names[count or 0 :]
+            if count is None:
+                del self.declared.attributes["class_names"]
         self._range = _plain_range(self.declared)
 
     def shorten(self, length: int) -> None:
@@ -368,7 +376,7 @@ def _plain_range(declared: Declared) -> tuple[int, int]:
     """Integers that need no further look: in range of the dtype and of the class names; empty when none."""
     row = dtypes.DTYPES.get(declared.dtype)
     plain = row is not None and row.kind in ("int", "uint") and declared.shape == () and not declared.sequence
-    if not plain or declared.htype not in ("generic", "class_label"):
+    if not plain or declared.htype not in ("generic", "class_label") or declared.fault is not None:
         return 0, -1
     info = np.iinfo(declared.dtype)
     low, high = int(info.min), int(info.max)

@@ -322,6 +322,20 @@ def check_tensor(
     return filled
 
 
+def check_stored(
+    htype: str, dtype_name: str, shape: Shape, sequence: bool, attributes: Mapping[str, Any]
+) -> None:
+    """The same of a tensor that a document describes, whose htype and dtype are known. Errors: E_TENSOR_FIELD."""
+    for member in HTYPES[htype].attributes:
+        if attributes.get(member, "") is None:
+            rule = member if member in ("coords", "schema") else "names"
+            raise error("E_TENSOR_FIELD", clause(htype, rule), f"{member} is null; leave it out")
+    try:
+        check_tensor(htype, dtype_name, shape, sequence, attributes)
+    except LakebedError as cause:
+        raise error("E_TENSOR_FIELD", cause.clause, cause.detail) from cause
+
+
 def _axes(shape: Shape) -> str:
     return str(tuple("any" if axis is None else axis for axis in shape)).replace("'", "")
 

@@ -127,8 +127,11 @@ class Tensor:
 
     @property
     def class_names(self) -> list[str] | None:
+        """None, too, where the attribute is no list of strings [htype.class_label.names]."""
         names = self._state.attributes.get("class_names")
-        return None if names is None else list(names)
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            return None
+        return list(names)
 
     @property
     def compression(self) -> list[list[dict[str, Any]]]:
