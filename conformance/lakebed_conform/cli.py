@@ -288,10 +288,12 @@ def fuzz_(port: str, reader: str | None, examples: int, seed: int | None, save: 
 @click.option("--compare", is_flag=True, help="run the three weaker suites too")
 @click.option("--jobs", default=2, show_default=True)
 @click.option("--save", is_flag=True, help="write mutants/RESULTS.json and RESULTS.md (all mutants only)")
+@click.option("--resume", is_flag=True, help="only those that RESULTS.json does not tell to be killed as they are")
 @click.option("--check", is_flag=True, help="only tell which mutants no longer fit their source")
 def mutate_(
-    format_: str, source: str | None, only: tuple[str, ...], compare: bool, jobs: int, save: bool, check: bool
-) -> None:
+    format_: str, source: str | None, only: tuple[str, ...], compare: bool, jobs: int, save: bool, resume: bool,
+    check: bool,
+) -> None:  # fmt: skip
     """Seeded bugs of the reference: does the suite catch them?"""
     from lakebed_conform import mutate as m
 
@@ -307,7 +309,10 @@ def mutate_(
     def seen(fate: m.Fate) -> None:
         click.secho(f"{'killed' if fate.by else 'SURVIVED':9} {fate.id:36} {fate.by}", fg=None if fate.by else "red")
 
-    fates = m.mutate(place, format_, mutants, compare=compare, jobs=jobs, seen=seen)
+    known = m.known_fates(folder, mutants) if resume else []
+    told = {f.id for f in known}
+    todo = [x for x in mutants if x.id not in told]
+    fates = known + m.mutate(place, format_, todo, compare=compare, jobs=jobs, seen=seen)
     results = m.as_results(fates, m.reasons_of(folder))
     for line in m.table(results):
         click.echo(line)

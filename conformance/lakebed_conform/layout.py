@@ -15,7 +15,7 @@ def layout_problem(state: State, want: dict[str, dict[str, Any]]) -> str | None:
     Per tensor, each member optional: ``units``, items of every unit, one list per chunk in slice order (null for
     tiles); ``raw``, which units are stored raw; ``codecs``, codec names of every unit; ``encoded``, whether its
     pipeline has parameters; ``tile`` per chunk; ``slices``, [chunk number or null, first, count]; ``chunks``, how many;
-    ``members`` of the tensor.
+    ``listed``, how many the tensor's own table names; ``members`` of the tensor.
     """
     for name, expected in want.items():
         tensor = state.commit.tensors.get(name)
@@ -32,6 +32,7 @@ def layout_problem(state: State, want: dict[str, dict[str, Any]]) -> str | None:
             "tile": [c.index.tile for c in chunks],
             "slices": [[None if r.chunk is None else used.index(r.chunk), r.first, r.count] for r in rows],
             "chunks": len(chunks),
+            "listed": len(state.commit.members["tensors"][name]["chunks"]["name"]),
         }
         for what, right in expected.items():
             got = _part(state.commit.members["tensors"][name], right) if what == "members" else found[what]

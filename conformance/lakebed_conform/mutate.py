@@ -43,6 +43,11 @@ class Mutant:
     note: str
     by: str = "cases"
 
+    @property
+    def patch(self) -> int:
+        """Changes with the patch: results are of this one."""
+        return hash_of("\0".join((self.file, self.find, self.replace)))
+
 
 @dataclass
 class Fate:
@@ -60,6 +65,7 @@ class Fate:
     ran: int = 0
     weaker: dict[str, bool] = field(default_factory=dict)
     reason: str = ""
+    patch: int = 0
 
 
 def mutants_folder() -> Path:
@@ -140,7 +146,7 @@ def mutate(
                 except queue.Empty:
                     return
                 if stale([m], copy.root.parent / source.name):
-                    fates.append(Fate(m.id, m.cls, m.clause, m.level, how="stale: its text is not in the source"))
+                    fates.append(Fate(m.id, m.cls, m.clause, m.level, how="stale: not in the source", patch=m.patch))
                     seen(fates[-1])
                     continue
                 try:
@@ -201,7 +207,7 @@ def hash_of(text: str) -> int:
 
 
 def _fate(m: Mutant, spec: PortSpec, format: str, tasks: list[Task], place: Path, compare: bool) -> Fate:
-    fate = Fate(m.id, m.cls, m.clause, m.level)
+    fate = Fate(m.id, m.cls, m.clause, m.level, patch=m.patch)
     if m.by == "faults":
         for found in faults(spec, quick=True):
             fate.ran += 1
@@ -229,6 +235,14 @@ def _kill(fate: Fate, m: Mutant, port: Port, hello: dict, format: str, tasks: li
 
 
 # --- results
+
+
+def known_fates(folder: Path, mutants: list[Mutant]) -> list[Fate]:
+    """Fates of RESULTS.json that still hold: killed, and the patch is the same."""
+    path = folder / "RESULTS.json"
+    rows = json.loads(path.read_text())["mutants"] if path.is_file() else []
+    now = {m.id: m.patch for m in mutants}
+    return [Fate(**row) for row in rows if row["by"] and now.get(row["id"]) == row["patch"]]
 
 
 def as_results(fates: list[Fate], reasons: dict[str, str]) -> dict[str, Any]:

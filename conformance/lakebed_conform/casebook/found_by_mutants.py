@@ -270,3 +270,96 @@ def _(b: Book) -> None:
     values = [np.array([w], "<u4").view("<f4").reshape(()) for w in words]
     script = [s.create(), s.tensor("x", dtype="float32", shape=[]), *[s.append(x=v) for v in values], s.commit()]
     b.writes(script, x_is(values, "float32"))
+
+
+@case("write/update_inside_missing", "slice.null", "algo.edit.update", "table.slice.first", features=("write.edit",))
+def _(b: Book) -> None:
+    """A value in the middle of a run of missing samples
+
+    The rest of the run begins nowhere: its first is 0, not 3.
+    """
+    dataset = Dataset()
+    dataset.tensor("x", dtype="uint16", shape=[2], slices=[(None, 0, 5)])
+    dataset.commit()
+    value = numbered(1)[0]
+    want = x_is([None, None, value, None, None])
+    want |= {"layout": {"x": {"slices": [[None, 0, 2], [0, 0, 1], [None, 0, 2]]}}}
+    b.writes([s.open_(), s.update(2, x=value), s.commit()], want, start=dataset)
+
+
+@case("write/table_without_unused", "tensor.chunks.used", level="should", features=("write.edit",))
+def _(b: Book) -> None:
+    """After every row was replaced the old chunk is not listed
+
+    A table that names what nothing uses keeps it from being collected.
+    """
+    values = [np.array([i], "<u2") for i in range(3)]
+    dataset = one([v + 10 for v in values], shape=[1])
+    script = [s.open_(), *[s.update(i, x=v) for i, v in enumerate(values)], s.commit()]
+    b.writes(script, x_is(values) | {"layout": {"x": {"listed": 1}}}, start=dataset)
+
+
+@case("write/unit_advice_kept", "write.unit_advice", "write.unit")
+def _(b: Book) -> None:
+    """Three items a unit, and again after the dataset was opened anew
+
+    Advice that only the first session follows makes two layouts.
+    """
+    values = [np.full((4,), i, "u1") for i in range(9)]
+    script = [s.create(), s.tensor("x", dtype="uint8", shape=[4], unit={"items": 3}), s.extend(x=values[:4])]
+    script += [s.commit(), s.open_(), s.extend(x=values[4:]), s.commit()]
+    b.writes(script, x_is(values, "uint8") | {"layout": {"x": {"units": [[3, 1], [3, 2]]}}})
+
+
+@case("write/chunk_closes", "write.chunk", "write.tile_advice", level="should")
+def _(b: Book) -> None:
+    """Advice of 1,000 bytes: a chunk closes with the row that reaches it
+
+    Three rows of 400 bytes, three, one.
+    """
+    values = [np.full((400,), i, "u1") for i in range(7)]
+    script = [s.create(), s.tensor("x", dtype="uint8", shape=[400], chunk={"bytes": 1000}, unit={"items": 1})]
+    script += [*[s.append(x=v) for v in values], s.commit()]
+    b.writes(script, x_is(values, "uint8") | {"layout": {"x": {"chunks": 3}}})
+
+
+@case("refused/atomic_columns", "sample.atomic", features=("write.refused",))
+def _(b: Book) -> None:
+    """Two columns, the second of which is refused: the first is not kept either
+
+    The next batch would pair its rows with those of the refused one.
+    """
+    bad = s.extend(x=numbered(3), y=[np.array([1, 2, 3], "<u2")] * 3)
+    script = [s.create(), s.tensor("x", dtype="uint16", shape=[2]), s.tensor("y", dtype="uint16", shape=[2])]
+    script += [s.extend(x=numbered(1), y=numbered(1)), s.refused("E_SAMPLE_SHAPE", bad)]
+    script += [s.extend(x=numbered(2), y=numbered(2)), s.commit()]
+    column = {"values": [*numbered(1), *numbered(2)], "dtype": "uint16"}
+    b.writes(script, {"length": 3, "tensors": {"x": column, "y": column}})
+
+
+@case("write/revert_attributes", "algo.revert", features=("write.edit",))
+def _(b: Book) -> None:
+    """A revert takes the attributes back too
+
+    Tensors of one state under the attributes of another.
+    """
+    dataset = one(numbered(2), shape=[2], commit={"attributes": {"split": "train"}})
+    script = [s.open_(), s.simple("attributes", attributes={"split": "test", "more": 1}), s.append(x=numbered(1)[0])]
+    script += [s.commit(), s.simple("revert", number="1"), s.commit()]
+    b.writes(script, x_is(numbered(2)) | {"number": 3, "members": {"attributes": {"split": "train"}}}, start=dataset)
+
+
+@case("write/manifest_last_row", "algo.edit.manifests", "algo.edit.update", features=("write.edit",))
+def _(b: Book) -> None:
+    """The last row of a manifest is replaced, and nothing else
+
+    A manifest that is kept whole brings the old value back.
+    """
+    dataset = Dataset()
+    dataset.chunk("a", pack(numbered(4), k=2))
+    dataset.manifest("m", [("a", 0, 3)])
+    dataset.tensor("x", dtype="uint16", shape=[2], slices=[("a", 3, 1)], manifests=["m"])
+    dataset.commit()
+    new = np.array([99, 98], "<u2")
+    values = [*numbered(2), new, numbered(4)[3]]
+    b.writes([s.open_(), s.update(2, x=new), s.commit()], x_is(values), start=dataset)
