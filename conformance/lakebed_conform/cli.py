@@ -191,7 +191,29 @@ def trace_(format_: str, folder: Path | None, all_: bool) -> None:
         click.echo(f"{id_:36} is cited by a case and not in the spec")
     left = sum(bool(r.need) for r in rows)
     click.echo(f"{len(rows) - left} of {len(rows)} MUST clauses traced, {len(unknown)} unknown")
-    sys.exit(1 if left or unknown else 0)
+    shown = {clause for case in load_cases(format_) for clause in case.clauses} | set(excluded)
+    orphans, covered = _mutant_clauses(set(clauses(folder)), shown)
+    for line in orphans:
+        click.echo(line)
+    if covered is not None:
+        click.echo(f"{covered} clauses have a seeded bug that their cases must catch, {len(orphans)} orphans")
+    sys.exit(1 if left or unknown or orphans else 0)
+
+
+def _mutant_clauses(known: set[str], cased: set[str]) -> tuple[list[str], int | None]:
+    """Mutants whose clause is not in the spec or has no case; and how many clauses have a mutant."""
+    from lakebed_conform.mutate import load_mutants, mutants_folder
+
+    if not mutants_folder().is_dir():
+        return [], None
+    mutants = load_mutants()
+    lost = [f"{m.id:36} is of {m.clause}, which is not in the spec" for m in mutants if m.clause not in known]
+    lost += [
+        f"{m.id:36} is of {m.clause}, which has no case"
+        for m in mutants
+        if m.clause in known and m.clause not in cased and m.level == "must" and m.by == "cases"
+    ]
+    return lost, len({m.clause for m in mutants})
 
 
 @main.command("doctor")

@@ -133,6 +133,7 @@ def faults(spec: PortSpec, *, quick: bool = False) -> Iterator[Found]:
         yield from two_writers(spec, scratch, 2 if quick else 6)
         yield from two_creators(spec, scratch)
         yield from held(spec, scratch)
+        yield from closed_meanwhile(spec, scratch)
         yield from torn(spec, scratch)
         yield from killed(spec, scratch, EVENTS[::2] if quick else EVENTS)
         yield from file_size(spec, scratch, LIMITS[1::3] if quick else LIMITS)
@@ -384,6 +385,21 @@ def held(spec: PortSpec, scratch: Path) -> Iterator[Found]:
     if told[0]:
         wrong = "success was told to both, and one update is lost"
     yield Found("one row updated by both", not wrong and told[1], wrong or f"told success: {told}")
+
+
+def closed_meanwhile(spec: PortSpec, scratch: Path) -> Iterator[Found]:
+    """The branch is closed while a writer is at work: its commit must be refused, for nothing follows a closed one."""
+    if not hasattr(ctypes.CDLL(None), "inotify_init1"):
+        yield Found("closed meanwhile", None, "needs inotify")
+        return
+    root = _fresh(scratch)
+    closing = script(scratch, "closing", [s.open_(), s.simple("close_branch")])
+    first, other = _held(spec, root, script(scratch, "late", append_of(new_rows())), closing)
+    if not _told(other):
+        yield Found("closed meanwhile", None, "closing a branch is not implemented")
+        return
+    _, wrong = state_of(root, {"old": old_rows()})
+    yield Found("closed meanwhile", not wrong and not _told(first), wrong or f"told success: {_told(first)}")
 
 
 def _held(spec: PortSpec, root: Path, first: Path, second: Path) -> tuple[Exchange, Exchange]:
