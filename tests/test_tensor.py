@@ -389,3 +389,12 @@ def test_class_names_that_are_none(names: Any) -> None:
     d.edit(store, key, lambda members: members["tensors"]["x"].update(attributes={"class_names": names}))
     tensor = lakebed.open(store).x
     assert tensor.class_names is None and tensor.attributes == {"class_names": names} and len(tensor[:]) == 3
+
+
+@pytest.mark.parametrize("left", [0, 70, 1300, -1])
+def test_a_chunk_cut_short_is_told_by_the_rule_of_opening(left: int) -> None:
+    """[chunk.open.range]"""
+    store = d.numbers(100)
+    key = d.keys(store, "chunks/")[0]
+    store.put(key, bytes(store.get(key))[:left])
+    assert refused("E_TRUNCATED", lambda: lakebed.open(store).x[0]).clause == "chunk.open.range"

@@ -38,7 +38,7 @@ class ChunkFile:
         self.ref, self.key = ref, chunk_key(ref.name)
         self._store = store
         self._view = store.view(self.key)
-        tail = self._bytes(64 + ref.payload, ref.index + layout.TRAILER.size)
+        tail = self._bytes(64 + ref.payload, ref.index + layout.TRAILER.size, "chunk.open.range")
         self.index: ChunkIndex = layout.decode_tail(tail, ref.payload, ref.index, self.key).index
         del tail
         try:
@@ -84,12 +84,12 @@ class ChunkFile:
 
     # --- stored bytes ---------------------------------------------------------------------------------------------
 
-    def _bytes(self, offset: int, length: int) -> memoryview | bytes:
+    def _bytes(self, offset: int, length: int, clause: str = "unit.short") -> memoryview | bytes:
         if self._view is None:
             return self._store.ranges(self.key, [(offset, length)])[0]
         found = self._view[offset : offset + length]
         if len(found) != length:
-            raise error("E_TRUNCATED", "unit.short", "the chunk ends too early", object=self.key, offset=offset)
+            raise error("E_TRUNCATED", clause, "the chunk ends too early", object=self.key, offset=offset)
         return found
 
     def stored(self, units: Sequence[Unit]) -> list[memoryview | bytes]:

@@ -48,8 +48,8 @@ class Chunks:
     def get_many(self, refs: Sequence[ChunkRef]) -> list[ChunkFile]:
         """Opened side by side where every open is a request."""
         cold = sum(ref.name not in self._open for ref in refs)
-        threads = min(STORE_THREADS, cold) if cold > 1 and not self.mapped(refs[0]) else 1
-        return list(spread(threads and STORE_THREADS if threads > 1 else 1, "open")(self.get, refs))
+        threads = STORE_THREADS if cold > 1 and not self.mapped(refs[0]) else 1
+        return list(spread(threads, "open")(self.get, refs))
 
     def mapped(self, ref: ChunkRef) -> bool:
         """Whether this store maps objects: then opening is cheap and threads would only cost."""
