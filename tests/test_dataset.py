@@ -664,6 +664,48 @@ def test_a_branch_begins_as_a_copy() -> None:
     refused("E_READ_ONLY", lambda: side.append({}))
     refused("E_BRANCH_CLOSED", lambda: lakebed.open(store, "a", branch="side"))
     assert lakebed.open(store, branch="side").x[:].tolist() == [0, 1]
+    again = side.create_branch("again")
+    again.append({"x": 9})
+    again.commit()
+    side.close()
+    refused("E_READ_ONLY", lambda: side.create_branch("late"), "closed")
+    assert lakebed.open(store, branch="again").x[:].tolist() == [0, 1, 9]
+
+
+def test_a_branch_from_any_commit() -> None:
+    """[algo.branch] [commit.closed.end] [algo.open.4]"""
+    store = commits(4)
+    ds = append(store)
+    ds.create_tag("v1")
+    ds.close_branch()
+    for name, at in (("two", {"number": 2}), ("tagged", {"tag": "v1"}), ("closed", {})):
+        with lakebed.create_branch(store, name, **at) as made:
+            rows = len(made)
+            made.append({"x": 5})
+        assert lakebed.open(store, branch=name).x[:].tolist() == [*range(rows), 5]
+    assert len(lakebed.open(store, branch="two")) == 3
+    refused("E_COMMIT_ABSENT", lambda: lakebed.create_branch(store, "x", number=77))
+    refused("E_BRANCH_EXISTS", lambda: lakebed.create_branch(store, "two"))
+    refused("E_NAME", lambda: lakebed.create_branch(store, "Not/One"))
+
+
+def test_units_and_chunks_of_a_chosen_size() -> None:
+    """[write.unit_advice] [write.tile_advice]"""
+    ds = lakebed.create(MemoryStore())
+    one = {"dtype": "int64", "shape": ()}
+    ds.create_tensor("items", unit_items=3, **one)
+    ds.create_tensor("bytes", unit_bytes=80, chunk_compression="lz4", **one)
+    ds.create_tensor("chunks", chunk_bytes=800, unit_items=10, **one)
+    ds.extend({name: np.arange(1000) for name in ("items", "bytes", "chunks")})
+    ds.commit()
+    told = {name: ds.commit_info.tensors[name].write for name in ds.tensors}
+    assert told["items"]["unit"] == {"items": 3} and told["bytes"]["unit"] == {"bytes": 80}
+    assert told["chunks"]["chunk"] == {"bytes": 800}
+    assert len(ds._work.table("chunks")[1].chunks) == 10 and len(ds._work.table("items")[1].chunks) == 1
+    assert all((t[:] == np.arange(1000)).all() for t in ds.tensors.values())
+    for wrong in ({"unit_items": 0}, {"unit_bytes": -1}, {"chunk_bytes": True}, {"unit_items": 1, "unit_bytes": 1}):
+        refused("E_ARGUMENT", lambda wrong=wrong: ds.create_tensor("no", **one, **wrong))
+    refused("E_ARGUMENT", lambda: ds.create_tensor("no", sample_compression="lz4", unit_items=4, **one))
 
 
 def test_two_writers() -> None:

@@ -13,7 +13,7 @@ The format is specified in ``spec/``; every error names the clause it enforces.
 
 from .advise import Advice, recommend
 from .dataset import Dataset
-from .doors import create, open
+from .doors import create, create_branch, open
 from .errors import (
     ConflictError,
     FidelityError,
@@ -38,6 +38,7 @@ Dataset.loader = loader  # type: ignore[attr-defined]  # loaders stand above dat
 __all__ = [
     "create",
     "open",
+    "create_branch",
     "read",
     "loader",
     "Dataset",

@@ -32,6 +32,7 @@ class Dataset:
 
     _pending: Pending | None = None
     _closed = False
+    _ended = False  # its branch was closed through this handle
     _chunks: Chunks
 
     @classmethod
@@ -186,6 +187,9 @@ class Dataset:
         tile: Sequence[int] | None = None,
         class_names: Sequence[str] | None = None,
         attributes: Mapping[str, Any] | None = None,
+        unit_items: int | None = None,
+        unit_bytes: int | None = None,
+        chunk_bytes: int | None = None,
     ) -> Tensor | None:
         """A new tensor; rows that are there already have no value in it, at no cost.
 
@@ -197,6 +201,9 @@ class Dataset:
                             exact wherever the codec can be
         sequence            a sample is a list of items
         tile                cut items into tiles of this shape, so that parts can be read
+        unit_items, unit_bytes  what is compressed and checksummed together: so many items, or about so many bytes
+                            of them (default 65,536); one or the other
+        chunk_bytes         close a chunk when its payload reaches this (default 268,435,456)
 
         None is given back while the first sample has yet to tell dtype or shape.
 
@@ -215,6 +222,9 @@ class Dataset:
             tile=tile,
             class_names=class_names,
             attributes=attributes,
+            unit_items=unit_items,
+            unit_bytes=unit_bytes,
+            chunk_bytes=chunk_bytes,
         )
         self._work.create_tensor(name, declared)
         return self._tensor(name) if declared.pending is None else None
@@ -331,8 +341,12 @@ class Dataset:
         return history.tags(self._store)
 
     def create_branch(self, name: str) -> Dataset:
-        """A branch that starts as this commit, open for writing. Errors: E_NAME, E_BRANCH_EXISTS, E_COMMIT_ABSENT."""
-        self._must_write()
+        """A branch that starts as this commit, open for writing; also after :meth:`close_branch` [algo.branch].
+
+        ``lakebed.create_branch`` starts one from any commit. Errors: E_NAME, E_BRANCH_EXISTS, E_COMMIT_ABSENT.
+        """
+        if not self._ended:
+            self._must_write()
         names.check_ref(name, "branch")
         loaded = publish.create_branch(
             self._store, name, self._committed(), clock=self._clock, make_id=self._make_id
@@ -346,7 +360,7 @@ class Dataset:
         self._must_write()
         self._committed()
         loaded = publish.close_branch(self._store, self._branch, clock=self._clock, make_id=self._make_id)
-        self._base, self._writable = loaded, False
+        self._base, self._writable, self._ended = loaded, False, True
         self._reset()
         return loaded.ref
 
@@ -372,7 +386,8 @@ class Dataset:
         """Forget uncommitted changes and let go of what is open. It can still be read, and no longer be changed."""
         self.discard()
         self._chunks = Chunks(self._store)
-        self._writable, self._closed = False, self._closed or self._writable
+        self._closed = self._closed or self._writable or self._ended
+        self._writable = self._ended = False
 
     def __enter__(self) -> Dataset:
         return self

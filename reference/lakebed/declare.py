@@ -81,6 +81,9 @@ def declare(
     tile: Sequence[int] | None = None,
     class_names: Sequence[str] | None = None,
     attributes: Mapping[str, Any] | None = None,
+    unit_items: int | None = None,
+    unit_bytes: int | None = None,
+    chunk_bytes: int | None = None,
 ) -> Declared:
     """Errors: E_ARGUMENT, E_FIDELITY, E_FIDELITY_LABEL, E_DTYPE_UNSUPPORTED, E_EXTRA_MISSING."""
     name, nested = htypes.parse(htype)
@@ -91,6 +94,7 @@ def declare(
     if chunk_compression is not None and any(codecs.is_media(p) for p in pipelines):
         raise error("E_ARGUMENT", "codec.pipeline", "a picture is a unit of its own: use sample_compression")
     members = {**(attributes or {}), **({} if class_names is None else {"class_names": list(class_names)})}
+    alone = sample_compression is not None and pipelines != ((),)
     chosen = row.dtype if dtype is None else dtypes.dtype(dtype).name
     dims = row.shape if shape is None else _shape(shape)
     declared = Declared(
@@ -100,9 +104,10 @@ def declare(
         sequence=sequence or nested,
         fidelity=fidelity.EXACT,
         pipelines=pipelines,
-        unit={"items": 1} if sample_compression is not None and pipelines != ((),) else {"bytes": UNIT_BYTES},
+        unit=_unit(unit_items, unit_bytes, alone),
         tile=None if tile is None else _tile(tile, dims),
         attributes=document.plain(members, 4),
+        advice={} if chunk_bytes is None else {"chunk": {"bytes": _positive("chunk_bytes", chunk_bytes)}},
     )
     if fidelity_ is not None:
         declared.fidelity = fidelity.parse(fidelity_)
@@ -132,6 +137,27 @@ def settle(declared: Declared, *, given: bool) -> Declared:
     if declared.tile is not None:
         _tile(declared.tile, declared.shape)
     return declared
+
+
+def _unit(items: int | None, size: int | None, alone: bool) -> dict[str, int]:
+    """How units are filled [write.unit_advice]; ``alone``: each item is compressed by itself."""
+    if alone and (items, size) != (None, None):
+        detail = "sample_compression makes each item a unit; unit_items and unit_bytes go with chunk_compression"
+        raise error("E_ARGUMENT", "write.unit_advice", detail)
+    if items is not None and size is not None:
+        raise error("E_ARGUMENT", "write.unit_advice", "give unit_items or unit_bytes, not both")
+    if items is not None:
+        return {"items": _positive("unit_items", items)}
+    if size is not None:
+        return {"bytes": _positive("unit_bytes", size)}
+    return {"items": 1} if alone else {"bytes": UNIT_BYTES}
+
+
+def _positive(name: str, value: Any) -> int:
+    number = int(value) if isinstance(value, int | np.integer) and not isinstance(value, bool) else 0
+    if not 1 <= number <= MAX_INT:
+        raise error("E_ARGUMENT", "write.unit_advice", f"{name} is {value!r}; it is a whole number from 1")
+    return number
 
 
 def _array(pipeline: Pipeline) -> bool:

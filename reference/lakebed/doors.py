@@ -1,4 +1,4 @@
-"""Floor 6. The two doors: a new dataset, an existing one."""
+"""Floor 6. The doors: a new dataset, an existing one, a new branch of one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from . import history
+from . import history, names
 from .dataset import Dataset
 from .errors import LakebedError, error
 from .stores import store as open_store
@@ -52,7 +52,7 @@ def open(
     if mode not in ("r", "a"):
         raise error("E_ARGUMENT", "algo.open.mode", f"mode {mode!r} is neither 'r' nor 'a'")
     if mode == "a" and (number is not None or tag is not None or time is not None):
-        detail = "an earlier commit opens for reading; to go on from it, use revert or create_branch"
+        detail = "an earlier commit opens for reading; to go on from it, use revert or lakebed.create_branch"
         raise error("E_READ_ONLY", "algo.open.mode", detail)
     store = open_store(url, writable=mode == "a", options=options)
     if mode == "r" and number is None and tag is None and time is None and not history.near(store):
@@ -64,7 +64,32 @@ def open(
     else:
         loaded = history.resolve(store, branch=branch, number=number, tag=tag, time=time)
     if mode == "a" and loaded.commit.closed:
-        raise error("E_BRANCH_CLOSED", "commit.closed.end", f"branch {loaded.commit.branch!r} is closed")
+        detail = f"branch {loaded.commit.branch!r} is closed; lakebed.create_branch can go on from it under a new name"
+        raise error("E_BRANCH_CLOSED", "commit.closed.end", detail)
     return Dataset(
         store, loaded, branch=loaded.commit.branch, writable=mode == "a", clock=clock, make_id=make_id
     )
+
+
+def create_branch(
+    url: Any,
+    name: str,
+    *,
+    branch: str | None = None,
+    number: int | None = None,
+    tag: str | None = None,
+    time: datetime | str | None = None,
+    options: Mapping[str, Any] | None = None,
+    clock: Any = None,
+    make_id: Any = None,
+) -> Dataset:
+    """A new branch, open for writing, that starts as a commit: the newest of ``branch`` ("main"), or one by number,
+    tag or time, also of a closed branch [algo.branch].
+
+    Errors: E_BRANCH_EXISTS, E_NAME, E_REQUIRES_WRITE, and those of :func:`open`.
+    """
+    store = open_store(url, writable=True, options=options)
+    names.check_ref(name, "branch")
+    at = history.resolve(store, branch=branch, number=number, tag=tag, time=time)
+    start = Dataset(store, at, branch=at.commit.branch, writable=True, clock=clock, make_id=make_id)
+    return start.create_branch(name)

@@ -287,7 +287,7 @@ class TensorDraft:
     def _write_block(self, block: np.ndarray) -> None:
         """Equal shapes, straight from the array's memory, to the end of the tensor."""
         most = BATCH_ITEMS * int(self.declared.unit.get("items", 1 if None in self.declared.shape else 64))
-        step = min(most, max(1, BATCH // max(1, block[:1].nbytes)))
+        step = min(most, max(1, self._batch // max(1, block[:1].nbytes)))
         for start in range(0, len(block), step):
             part = block[start : start + step]
             writer = self._writer()
@@ -297,12 +297,17 @@ class TensorDraft:
             self._torn = False
             self._appended += len(part)
 
+    @property
+    def _batch(self) -> int:
+        """Bytes handed over at once: fewer where chunks are to be small."""
+        return min(BATCH, self.declared.chunk_bytes or BATCH)
+
     def _write_ragged(self, values: list[np.ndarray], shapes: np.ndarray) -> None:
         ends = np.cumsum(shapes.prod(axis=1) * self._numpy.itemsize)
         rows = shapes.shape[1] == 1 or bool((shapes[:, 1:] == shapes[:1, 1:]).all())  # they join as they are
         start = 0
         while start < len(values):
-            goal = (int(ends[start - 1]) if start else 0) + BATCH
+            goal = (int(ends[start - 1]) if start else 0) + self._batch
             stop = min(max(start + 1, int(np.searchsorted(ends, goal, "right"))), start + BATCH_ITEMS)
             part = values[start:stop]
             writer = self._writer()

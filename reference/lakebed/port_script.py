@@ -100,16 +100,13 @@ class Script:
     def do_create_tensor(self, step: Step) -> None:
         codecs = [list(p) for p in step.get("codecs", [])]
         media = any(is_media(from_json(p)) for p in codecs)
-        sample = media or step.get("unit") == {"items": 1}
-        how: dict[str, Any] = {"sample_compression" if sample else "chunk_compression": codecs or None}
+        how: dict[str, Any] = {"sample_compression" if media else "chunk_compression": codecs or None}
+        if not media:
+            how |= {f"unit_{what}": count for what, count in step.get("unit", {}).items()}
+        how["chunk_bytes"] = step.get("chunk", {}).get("bytes")
         names = ("htype", "dtype", "shape", "fidelity", "sequence", "tile", "attributes")
         how |= {name: step[name] for name in names if name in step}
         self.ds.create_tensor(step["name"], **how)
-        declared = self.ds._work.drafts[step["name"]].declared
-        if "unit" in step:
-            declared.unit = dict(step["unit"])
-        if "chunk" in step:
-            declared.advice["chunk"] = dict(step["chunk"])
 
     def do_delete_tensor(self, step: Step) -> None:
         self.ds.delete_tensor(step["name"])

@@ -9,7 +9,7 @@ import sys
 import click
 
 from ..errors import LakebedError
-from . import advise, files, look, mend, tools
+from . import advise, files, look, mend, refs, tools
 from .shell import FAILED, FINE, emit, err, facts, show_error
 
 STOPPED = 130
@@ -42,6 +42,8 @@ for command in (
     look.log,
     look.diff,
     look.cat,
+    refs.branch_command,
+    refs.tag_command,
     tools.inspect_command,
     tools.check_command,
     mend.recover_command,
