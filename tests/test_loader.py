@@ -199,6 +199,10 @@ def test_pickled_and_opened_elsewhere(ds: lakebed.Dataset) -> None:
     due = ids(made)
     copy = pickle.loads(pickle.dumps(loader(ds, tensors=["id"], shuffle=True, seed=2)))
     assert ids(copy) == due
+    again = pickle.loads(pickle.dumps(ds))
+    assert again.number == ds.number and again.id[:].tolist() == ds.id[:].tolist()
+    with lakebed.open(ds.url, "a") as writing, pytest.raises(LakebedError, match="E_ARGUMENT"):
+        pickle.dumps(writing)
 
 
 # --- bytes and memory ------------------------------------------------------------------------------------------------

@@ -151,6 +151,16 @@ class Dataset:
             raise AttributeError(f"{type(self).__name__} has no attribute and no tensor {name!r}")
         return self._tensor(name)
 
+    def __reduce__(self) -> Any:
+        """Opened for reading, it travels to other processes as its place and its commit, and opens there.
+
+        Errors: E_ARGUMENT when it is open for writing (two writers of one state), on ``memory://``, or empty.
+        """
+        self._settle()
+        if self._writable or self._base is None:
+            raise error("E_ARGUMENT", "algo.open.mode", "a dataset travels to another process only opened for reading")
+        return _reopened, (self._store, self._branch, self._base)
+
     def __repr__(self) -> str:
         at = f"{self._branch} {self.number}" + (", changed" if self.changed else "")
         return f"Dataset({self.url!r}, {len(self)} rows, {len(self._work.names)} tensors, {at})"
@@ -403,6 +413,10 @@ class Dataset:
         if not self._writable:
             state = "was closed" if self._closed else "is open for reading"
             raise error("E_READ_ONLY", "algo.open.mode", f"{self.url} {state}", object=self._branch)
+
+
+def _reopened(store: Store, branch: str, base: Loaded) -> Dataset:
+    return Dataset(store, base, branch=branch, writable=False)
 
 
 class EditedTensor(Tensor):
