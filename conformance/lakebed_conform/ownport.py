@@ -11,18 +11,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lakebed_conform import __version__
 from lakebed_conform.casebook.book import metadata_of
 from lakebed_conform.checker import Broken, Item, State, check_tree, folder_tree, open_state
-from lakebed_conform.checker.commit import branch_name, tag
+from lakebed_conform.checker.commit import branch_name, instant, tag
 from lakebed_conform.checker.document import parse
 from lakebed_conform.checker.pixels import FORMATS, available
 from lakebed_conform.pen import sha256
+from lakebed_conform.tolerance import array_of
 
 FEATURES = [
     "codec.lz4", "codec.deflate", "codec.zstd", "codec.shuffle", "codec.bitshuffle", "codec.delta", "codec.narrow",
     "codec.quantize", "dtype.float16", "dtype.bfloat16", "dtype.float8_e4m3fn", "dtype.float8_e5m2",
-    "dtype.complex64", "dtype.complex128", "dtype.int64", "dtype.uint64",
+    "dtype.complex64", "dtype.complex128", "dtype.int64", "dtype.uint64", "reader.sha256", "read.region",
+    "read.at_time",
 ] + [f"codec.{name}" for name in FORMATS if available()]
 
 
@@ -36,6 +40,8 @@ def opened(q: dict[str, Any]) -> State:
     tree = folder_tree(Path(q["root"]))
     if not branch_name(q.get("branch", "main")):
         raise Broken("E_NAME", "tree.name", q["branch"])
+    if "at_time" in q:
+        return at_time(tree, q.get("branch", "main"), q["at_time"])
     if "tag" not in q:
         number = int(q["number"]) if "number" in q else None
         return open_state(tree, q.get("branch", "main"), number)
@@ -51,6 +57,16 @@ def opened(q: dict[str, Any]) -> State:
     return open_state(tree, branch, number)
 
 
+def at_time(tree: Any, branch: str, time: str) -> State:
+    """The commit with the largest number whose time is not after ``time``: every one is tried, newest first."""
+    when = instant(time)
+    for number in range(open_state(tree, branch).commit.number, 0, -1):
+        state = open_state(tree, branch, number)
+        if when is not None and state.commit.time <= when:
+            return state
+    raise Broken("E_COMMIT_ABSENT", "algo.open.5", f"{branch} has no commit as old as {time}")
+
+
 def read(q: dict[str, Any]) -> dict[str, Any]:
     state = opened(q)
     if q["tensor"] not in state.commit.tensors:
@@ -63,16 +79,23 @@ def read(q: dict[str, Any]) -> dict[str, Any]:
         rows = range(int(q["first"]), int(q["first"]) + int(q["count"]))
     if any(not 0 <= r < length for r in rows):
         raise Broken("E_SAMPLE_RANGE", "algo.read", f"a sample outside 0 to {length - 1}")
-    samples = state.read(q["tensor"], rows)
+    samples = state.read(q["tensor"], rows, q.get("region"))
     items = [i for v in samples.values if v is not None for i in (v if isinstance(v, list) else [v])]
-    Path(q["out"]).write_bytes(b"".join(i.array(samples.dtype) for i in items))
-    return {"dtype": samples.dtype, "sequence": samples.sequence, "shapes": [_shape(v) for v in samples.values]}
+    arrays = {id(i): _cut(i, samples.dtype, q.get("region")) for i in items}
+    Path(q["out"]).write_bytes(b"".join(arrays[id(i)].tobytes() for i in items))
+
+    def shape(value: Item | list[Item] | None) -> Any:
+        if value is None:
+            return None
+        return [shape(i) for i in value] if isinstance(value, list) else list(arrays[id(value)].shape)
+
+    return {"dtype": samples.dtype, "sequence": samples.sequence, "shapes": [shape(v) for v in samples.values]}
 
 
-def _shape(value: Item | list[Item] | None) -> Any:
-    if value is None:
-        return None
-    return [list(i.shape) for i in value] if isinstance(value, list) else list(value.shape)
+def _cut(item: Item, dtype: str, region: list[Any] | None) -> np.ndarray:
+    """The item's elements, or those of a region, in its shape."""
+    whole = array_of(item.array(dtype), dtype, item.shape)
+    return whole if region is None else whole[tuple(slice(None) if r is None else slice(*r) for r in region)]
 
 
 def read_file(q: dict[str, Any]) -> dict[str, Any]:

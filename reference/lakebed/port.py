@@ -39,7 +39,8 @@ def hello(q: Request) -> Reply:
 
     coded = [f"codec.{name}" for name, row in CODECS.items() if row.extra is None or installed(row.library)]
     typed = [f"dtype.{name}" for name in DTYPES if name not in NUMERIC or installed("ml_dtypes")]
-    wrote = ["store.http", "write.branch", "write.compact", "write.edit", "write.htypes", "write.refused"]
+    read = ["read.at_time", "read.region", "reader.sha256", "store.http"]
+    wrote = ["write.branch", "write.compact", "write.edit", "write.filters", "write.htypes", "write.refused"]
     return {
         "protocol": 1,
         "name": "lakebed",
@@ -47,7 +48,7 @@ def hello(q: Request) -> Reply:
         "language": "python",
         "formats": ["1.0"],
         "roles": ["reader", "writer", "checker", "migrator", "recoverer"],
-        "features": sorted(coded + typed + wrote),
+        "features": sorted(coded + typed + read + wrote),
     }
 
 
@@ -55,7 +56,8 @@ def _commit(q: Request) -> tuple[Any, Loaded]:
     """The commit that a request means, and the store it lies in."""
     store = open_store(q["root"], writable=False)
     number = int(q["number"]) if "number" in q else None
-    return store, history.resolve(store, branch=q.get("branch"), number=number, tag=q.get("tag"))
+    how = {"branch": q.get("branch"), "tag": q.get("tag"), "time": q.get("at_time")}
+    return store, history.resolve(store, number=number, **how)
 
 
 def _tensor(q: Request) -> Tensor:
@@ -88,8 +90,12 @@ def read(q: Request) -> Reply:
     """By ranges, by lists and one by one: whichever way the request asks, so that every road is driven."""
     tensor = _tensor(q)
     rows = _rows(q, len(tensor))
-    if "list" in q:
-        values: Iterable[Any] = [tensor[row] for row in rows]
+    if "region" in q:
+        part = tuple(slice(None) if axis is None else slice(*axis) for axis in q["region"])
+        part = (slice(None), *part) if tensor.sequence else part
+        values: Iterable[Any] = [tensor[(row, *part)] for row in rows]
+    elif "list" in q:
+        values = [tensor[row] for row in rows]
     elif "first" in q:
         first = int(q["first"])
         values = tensor[first : first + len(rows)]

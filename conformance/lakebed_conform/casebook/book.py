@@ -18,6 +18,8 @@ from lakebed_conform.builders import Dataset, Value
 from lakebed_conform.builders.values import raw
 
 Files = dict[str, bytes]
+#: codecs that a writer of raw units and lz4 does not have: a script that names one needs ``write.filters``
+FILTERS = {"bitshuffle", "deflate", "delta", "narrow", "pcodec", "quantize", "shuffle", "zstd"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Book:
     limit: dict[str, Any] = field(default_factory=dict)
     fault: dict[str, Any] | None = None
     words: tuple[str, str] | None = None
+    derived: tuple[str, ...] = ()
 
     # what a case can say
 
@@ -161,16 +164,20 @@ class Book:
 
     def _said(self, want: dict[str, Any], stem: str) -> dict[str, Any]:
         said = {k: v for k, v in want.items() if k not in ("tensors", "files", "states")}
-        said["tensors"] = {
-            name: self.want(f"{stem}.{name.replace('/', '.')}.raw", t["values"], t["dtype"], t.get("sequence", False))
-            | ({"rule": t["rule"]} if "rule" in t else {})
-            for name, t in want.get("tensors", {}).items()
-        }
+        said["tensors"] = {name: self._tensor(stem, name, t) for name, t in want.get("tensors", {}).items()}
         said["files"] = [
             {k: v for k, v in f.items() if k != "data"} | {"raw": self._file(f"{stem}.{n}.file", f["data"])}
             for n, f in enumerate(want.get("files", ()))
         ]
         return said
+
+    def _tensor(self, stem: str, name: str, said: dict[str, Any]) -> dict[str, Any]:
+        """A tensor wanted: its values, or (dtype and ``shapes``, no values) what the suite cannot decode itself."""
+        if "values" not in said:
+            return {"dtype": said["dtype"], "shapes": said["shapes"]}
+        name = f"{stem}.{name.replace('/', '.')}.raw"
+        want = self.want(name, said["values"], said["dtype"], said.get("sequence", False))
+        return want | ({"rule": said["rule"]} if "rule" in said else {})
 
     def write_refused(
         self, steps: list[dict[str, Any]], code: str, *, also: tuple[str, ...] = (), start: Dataset | None = None
@@ -229,8 +236,8 @@ class Book:
         e = self.entry
         said: dict[str, Any] = {
             "id": e.id, "format": e.format, "title": title, "effect": effect, "clauses": list(e.clauses),
-            "level": e.level, "kind": self.kind, "features": list(e.features), "asks": self.asks, "limits": self.limit,
-            "origin": e.origin,
+            "level": e.level, "kind": self.kind, "features": [*e.features, *self.derived], "asks": self.asks,
+            "limits": self.limit, "origin": e.origin,
         }  # fmt: skip
         if self.fault:
             said["fault"] = self.fault
@@ -247,6 +254,8 @@ class Book:
         self.files |= {f"dataset/{key}": data for key, data in tree.items()}
 
     def _script(self, steps: list[dict[str, Any]]) -> None:
+        named = {c["name"] for step in steps for pipeline in step.get("codecs") or () for c in pipeline if "name" in c}
+        self.derived = ("write.filters",) if named & FILTERS else ()
         blobs: dict[bytes, str] = {}
         said = [_stow(step, blobs) for step in steps]
         self.files |= {name: data for data, name in blobs.items()}

@@ -91,7 +91,7 @@ def _(b: Book) -> None:
     b.refuses(small().fault("main/1", "/branch", "other"), "E_COMMIT_PLACE", op="inspect")
 
 
-@case("tag/target", "tag.target")
+@case("tag/target", "tag.target", features=("reader.sha256",))
 def _(b: Book) -> None:
     """A tag whose commit has another hash
 

@@ -17,6 +17,8 @@ from lakebed_conform.pen import crc32, sha256
 HEAD = bytes.fromhex("894c424b0d0a1a0a")
 END = bytes.fromhex("8a4c424b454e440a")
 MIB = 1 << 20
+#: a part of an item: start and stop, or None for all, an axis
+Region = list[list[int] | None] | None
 
 
 @dataclass
@@ -137,11 +139,13 @@ def kind_of(chunk: Chunk, unit: int) -> str:
     return pipeline_kind(pipeline_of(chunk.index, unit))
 
 
-def item_data(chunk: Chunk, item: int, cache: dict[int, bytes]) -> tuple[bytes | None, bytes | None, list[Any]]:
-    """(array bytes or None, stored file or None, pipeline) of one item."""
+def item_data(
+    chunk: Chunk, item: int, cache: dict[int, bytes], region: Region = None
+) -> tuple[bytes | None, bytes | None, list[Any]]:
+    """(array bytes or None, stored file or None, pipeline) of one item; outside ``region`` tiles are not opened."""
     index = chunk.index
     if index.tile is not None:
-        return _untile(chunk, item, cache), None, pipeline_of(index, 0) if index.unit_count else []
+        return _untile(chunk, item, region), None, pipeline_of(index, 0) if index.unit_count else []
     unit = _unit_of(index, item)
     pipeline = pipeline_of(index, unit)
     if pipeline_kind(pipeline) == "media":
@@ -161,8 +165,8 @@ def _unit_of(index: Index, item: int) -> int:
     return int(np.searchsorted(edges, item, side="right"))
 
 
-def _untile(chunk: Chunk, item: int, cache: dict[int, bytes]) -> bytes:
-    """The item put together from its tiles [tile.edge]."""
+def _untile(chunk: Chunk, item: int, region: Region) -> bytes:
+    """The item put together from its tiles [tile.edge]; zeros where a tile does not meet ``region``."""
     index = chunk.index
     unit = sum(grid_count(index.item_shape(i), index.tile) for i in range(item))
     shape, size = index.item_shape(item), ITEMSIZE[index.dtype]
@@ -170,6 +174,11 @@ def _untile(chunk: Chunk, item: int, cache: dict[int, bytes]) -> bytes:
     grid = [range(0, s, t) for s, t in zip(shape, index.tile, strict=True)]
     for place in np.ndindex(*[len(g) for g in grid]):
         at = tuple(slice(g[p], min(g[p] + t, s)) for g, p, t, s in zip(grid, place, index.tile, shape, strict=True))
-        out[at] = np.frombuffer(decoded_unit(chunk, unit), np.uint8).reshape(out[at].shape)
+        if region is None or _meet(at, region):
+            out[at] = np.frombuffer(decoded_unit(chunk, unit), np.uint8).reshape(out[at].shape)
         unit += 1
     return out.tobytes()
+
+
+def _meet(box: tuple[slice, ...], region: list[list[int] | None]) -> bool:
+    return all(r is None or (b.start < r[1] and r[0] < b.stop) for b, r in zip(box, region, strict=True))

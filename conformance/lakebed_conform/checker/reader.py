@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lakebed_conform.checker.chunk import Chunk, against_tensor, item_data
+from lakebed_conform.checker.chunk import Chunk, Region, against_tensor, item_data
 from lakebed_conform.checker.commit import Row, Tensor
 from lakebed_conform.checker.pixels import array_bytes
 
@@ -40,9 +40,12 @@ class Samples:
 
 def read_tensor(
     tensor: Tensor, rows: tuple[Row, ...], opened: Callable[[tuple[str, int, int]], Chunk],
-    which: Sequence[int] | None = None,
+    which: Sequence[int] | None = None, region: Region = None,
 ) -> Samples:  # fmt: skip
-    """Samples of ``tensor``, whose slices (manifests' first) are ``rows``: all, or those in ``which``, in order."""
+    """Samples of ``tensor``, whose slices (manifests' first) are ``rows``: all, or those in ``which``, in order.
+
+    Items keep their shape; with a ``region`` (start and stop, or None, an axis) what lies outside may be zeros.
+    """
     ends = list(itertools.accumulate(r.count for r in rows))
     wanted = range(ends[-1] if ends else 0) if which is None else which
     values: list[Any] = []
@@ -57,20 +60,20 @@ def read_tensor(
         if at not in caches:
             against_tensor(chunk, tensor, row)
         inside = row.first + sample - (ends[at] - row.count)
-        values.append(_sample(chunk, inside, tensor.sequence, caches.setdefault(at, {})))
+        values.append(_sample(chunk, inside, tensor.sequence, caches.setdefault(at, {}), region))
     return Samples(tensor.dtype, tensor.sequence, values)
 
 
-def _sample(chunk: Chunk, sample: int, sequence: bool, cache: dict[int, bytes]) -> Any:
+def _sample(chunk: Chunk, sample: int, sequence: bool, cache: dict[int, bytes], region: Region) -> Any:
     index = chunk.index
     if index.missing.at(sample):
         return None
     first = index.first_item(sample)
     if not sequence:
-        return _item(chunk, first, cache)
-    return [_item(chunk, first + i, cache) for i in range(index.items.at(sample))]
+        return _item(chunk, first, cache, region)
+    return [_item(chunk, first + i, cache, region) for i in range(index.items.at(sample))]
 
 
-def _item(chunk: Chunk, item: int, cache: dict[int, bytes]) -> Item:
-    data, file, pipeline = item_data(chunk, item, cache)
+def _item(chunk: Chunk, item: int, cache: dict[int, bytes], region: Region) -> Item:
+    data, file, pipeline = item_data(chunk, item, cache, region)
     return Item(chunk.index.item_shape(item), data, file, pipeline)

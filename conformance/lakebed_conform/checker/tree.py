@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lakebed_conform.checker import commit as c
-from lakebed_conform.checker.chunk import Chunk, against_tensor, decoded_unit, open_chunk, strict
+from lakebed_conform.checker.chunk import Chunk, Region, against_tensor, decoded_unit, open_chunk, strict
 from lakebed_conform.checker.codecs import ITEMSIZE
 from lakebed_conform.checker.document import parse
 from lakebed_conform.checker.fidelity import fidelity_kept
@@ -50,11 +50,11 @@ class State:
         self.tree, self.commit = tree, commit
         self._chunks: dict[tuple[str, int, int], Chunk] = {}
 
-    def read(self, name: str, which: Sequence[int] | None = None) -> Samples:
-        """All samples of a tensor, or those in ``which``. Raises Broken."""
+    def read(self, name: str, which: Sequence[int] | None = None, region: Region = None) -> Samples:
+        """All samples of a tensor, or those in ``which``; of tiles those that meet ``region``. Raises Broken."""
         tensor = self.commit.tensors[name]
         need(tensor.dtype in ITEMSIZE, "E_DTYPE_UNSUPPORTED", "dtype.unknown", f"dtype {tensor.dtype}")
-        return read_tensor(tensor, self.rows(tensor), self.chunk, which)
+        return read_tensor(tensor, self.rows(tensor), self.chunk, which, region)
 
     def rows(self, tensor: c.Tensor) -> tuple[c.Row, ...]:
         """The slices of the manifests in order, then the tensor's own."""

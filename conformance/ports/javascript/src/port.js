@@ -14,7 +14,7 @@ import {stringify} from "./json.js";
 const HELLO = {
   protocol: 1, name: "lakebed-js", version: "1.0.0", language: "javascript", formats: ["1.0"], roles: ["reader", "writer", "checker"],
   features: ["codec.lz4", "codec.deflate", "codec.shuffle", "codec.bitshuffle", "codec.delta", "codec.narrow", "codec.quantize", "dtype.float16", "dtype.bfloat16",
-    "dtype.float8_e4m3fn", "dtype.float8_e5m2", "dtype.complex64", "dtype.complex128", "dtype.int64", "dtype.uint64", "write.refused"],
+    "dtype.float8_e4m3fn", "dtype.float8_e5m2", "dtype.complex64", "dtype.complex128", "dtype.int64", "dtype.uint64", "reader.sha256", "write.refused"],
 };
 const at = ({root, branch, number, tag}) => open(new FolderStore(root), {branch, number: number === undefined ? undefined : Number(number), tag});
 
