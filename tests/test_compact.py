@@ -198,19 +198,23 @@ def test_manifests_that_stay_are_kept(monkeypatch):
     assert check(store).ok
 
 
-def test_appends_meanwhile_are_kept(monkeypatch):
-    store = d.commits(6)
-    real = carry.carry_samples
-    done = []
+def meanwhile(monkeypatch, store, change) -> None:
+    """Another writer commits ``change`` when the first samples are about to be carried over."""
+    real, done = carry.carry_samples, []
 
     def slow(*args):
         if not done:
             done.append(1)
             with d.append(store) as ds:
-                ds.append({"x": 99, "name": "late"})
+                change(ds)
         real(*args)
 
     monkeypatch.setattr("lakebed.compact.carry_samples", slow)
+
+
+def test_appends_meanwhile_are_kept(monkeypatch):
+    store = d.commits(6)
+    meanwhile(monkeypatch, store, lambda ds: ds.append({"x": 99, "name": "late"}))
     report = compact(store)
     assert report.commit.number == 8
     ds = lakebed.open(store)
@@ -220,17 +224,7 @@ def test_appends_meanwhile_are_kept(monkeypatch):
 
 def test_a_change_of_the_same_rows_is_a_conflict(monkeypatch):
     store = d.commits(6)
-    real = carry.carry_samples
-    done = []
-
-    def slow(*args):
-        if not done:
-            done.append(1)
-            with d.append(store) as ds:
-                ds.x[0] = 5
-        real(*args)
-
-    monkeypatch.setattr("lakebed.compact.carry_samples", slow)
+    meanwhile(monkeypatch, store, lambda ds: ds.update("x", 0, 5))
     with pytest.raises(lakebed.ConflictError) as caught:
         compact(store)
     assert caught.value.code == "E_CONFLICT"

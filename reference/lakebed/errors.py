@@ -127,6 +127,7 @@ CODES: dict[str, Code] = {
     "E_INDEX_UNIT": Code(FormatError, "units do not add up to the items", _PORT),
     "E_INDEX_CODEC": Code(FormatError, "a unit's codec is not one of the chunk's pipelines", _PORT),
     "E_INDEX_STORED": Code(FormatError, "stored lengths do not add up to the payload", _PORT),
+    "E_INDEX_SEEK": Code(FormatError, "a seek entry of an index breaks a rule or is not true", _PORT),
     "E_INDEX_CANONICAL": Code(FormatError, "an index is not in its one canonical encoding", _PORT),
     "E_UNIT_CRC": Code(FormatError, "a unit's bytes are damaged", _CHECK),
     "E_VALUE_BOOL": Code(FormatError, "a boolean is neither 0 nor 1", _PORT),
@@ -166,12 +167,16 @@ CODES: dict[str, Code] = {
         "it is unknown whether the commit took place",
         "Open again and look at the log before you repeat anything.",
     ),
-    "E_STORE": Code(StoreError, "the store failed", "Try again; see the cause above."),
+    "E_STORE": Code(
+        StoreError, "the store failed, or cannot do this", "See the cause above; a passing failure is worth a retry."
+    ),
     "E_STORE_EXCLUSIVE": Code(
         StoreError, "the store cannot create a file exclusively", "Use a store with put-if-absent (or hard links)."
     ),
     "E_READ_ONLY": Code(
-        InputError, "the dataset is open for reading", "Open it with mode='a', at a branch's head."
+        InputError,
+        "the dataset is open for reading",
+        "Open it with mode='a', at a branch's head, in a place that takes writes.",
     ),
     "E_TENSOR_EXISTS": Code(InputError, "the tensor is already there", "Choose another name, or delete it first."),
     "E_ARGUMENT": Code(InputError, "an argument is not understood", "See the docstring."),

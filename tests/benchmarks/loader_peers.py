@@ -11,6 +11,7 @@ epoch gave is compared with what was written: their number and the sum of their 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
 import itertools
 import json
@@ -188,7 +189,7 @@ def child(name: str, place: str) -> None:
     sizes = json.loads((Path(place) / "sizes.json").read_text())
     data = (Path(place) / "files.bin").read_bytes()
     ends = np.cumsum([0, *sizes["bytes"]]).tolist()
-    files = [data[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    files = [data[a:b] for a, b in itertools.pairwise(ends)]
     with tempfile.TemporaryDirectory() as root:
         begin = WAYS[name](files, Path(root))
         for line in itertools.chain(["warm"], sys.stdin):
@@ -202,51 +203,70 @@ def child(name: str, place: str) -> None:
             print(json.dumps("ready" if line == "warm" else seconds), flush=True)
 
 
+class Running:
+    """A child that has written its files and waits for a word to run an epoch."""
+
+    def __init__(self, name: str, python: str, place: str) -> None:
+        self.log = Path(place) / f"{name}.err"
+        command = [python, __file__, "--child", name, place]
+        with open(self.log, "w") as err:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err, text=True
+            )
+        self.ready = self.read() == "ready"
+
+    def read(self) -> Any:
+        for line in self.process.stdout:  # libraries print words of their own
+            with contextlib.suppress(ValueError):
+                return json.loads(line)
+        return None
+
+    def epoch(self) -> float:
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+        return self.read()
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait(20)
+
+
+def compared(count: int, rounds: int, ways: list[str], pythons: dict[str, str]) -> dict[str, list[float]]:
+    """Seconds of every round, by way; one that cannot run is told on standard error."""
+    from loader import codec, floor, pictures, pillow
+
+    files = pictures(count)
+    with tempfile.TemporaryDirectory() as place:
+        sides = sum(sum(decoded(data).shape[:2]) for data in files)
+        (Path(place) / "files.bin").write_bytes(b"".join(files))
+        (Path(place) / "sizes.json").write_text(json.dumps({"bytes": list(map(len, files)), "sides": int(sides)}))
+        running = {name: Running(name, pythons.get(name, sys.executable), place) for name in ways}
+        for name in [name for name, one in running.items() if not one.ready]:
+            told = running.pop(name).log.read_text().strip().splitlines()
+            print(f"{name}: did not run: {told[-1] if told else 'no word'}", file=sys.stderr)
+        seen: dict[str, list[float]] = {name: [] for name in (*FLOORS, *running)}
+        for _ in range(rounds):
+            for name, decode in zip(FLOORS, (codec, pillow), strict=True):
+                start = time.perf_counter()
+                floor(files, decode, WORKERS)
+                seen[name].append(time.perf_counter() - start)
+            for name, one in running.items():
+                seen[name].append(one.epoch())
+        for one in running.values():
+            one.close()
+    return seen
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--python", action="append", default=[], metavar="WAY=INTERPRETER")
     parser.add_argument("--only", help="ways, comma between them")
-    parser.add_argument("--child", nargs=2, metavar=("WAY", "FOLDER"))
     arguments = parser.parse_args()
-    if arguments.child:
-        return child(*arguments.child)
-    from loader import codec, floor, pictures, pillow
-
-    files = pictures(arguments.images)
     pythons = dict(word.split("=", 1) for word in arguments.python)
     ways = arguments.only.split(",") if arguments.only else list(WAYS)
-    with tempfile.TemporaryDirectory() as place:
-        sides = sum(sum(decoded(data).shape[:2]) for data in files)
-        (Path(place) / "files.bin").write_bytes(b"".join(files))
-        (Path(place) / "sizes.json").write_text(json.dumps({"bytes": list(map(len, files)), "sides": int(sides)}))
-        running = {}
-        seen: dict[str, list[float]] = {name: [] for name in (*FLOORS, *ways)}
-        for name in ways:
-            command = [pythons.get(name, sys.executable), __file__, "--child", name, place]
-            with open(Path(place) / f"{name}.err", "w") as err:
-                running[name] = subprocess.Popen(
-                    command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=err, text=True
-                )
-            answer = read(running[name])
-            if answer != "ready":
-                text = (Path(place) / f"{name}.err").read_text().strip().splitlines()
-                print(f"{name}: did not run: {text[-1] if text else answer}", file=sys.stderr)
-                running.pop(name).kill()
-                del seen[name]
-        for _ in range(arguments.rounds):
-            for name, decode in zip(FLOORS, (codec, pillow), strict=True):
-                start = time.perf_counter()
-                floor(files, decode, WORKERS)
-                seen[name].append(time.perf_counter() - start)
-            for name, process in running.items():
-                process.stdin.write("go\n")
-                process.stdin.flush()
-                seen[name].append(read(process))
-        for process in running.values():
-            process.stdin.close()
-            process.wait(20)
+    seen = compared(arguments.images, arguments.rounds, ways, pythons)
     best = arguments.images / median(seen[FLOORS[0]])
     print("| way | images/s | of the decoder |\n|---|---:|---:|")
     for name, seconds in sorted(seen.items(), key=lambda row: median(row[1])):
@@ -254,14 +274,8 @@ def main() -> None:
         print(f"| {name} | {rate:.0f} | {rate / best:.2f} |")
 
 
-def read(process: Any) -> Any:
-    for line in process.stdout:  # libraries print words of their own
-        try:
-            return json.loads(line)
-        except ValueError:
-            continue
-    return None
-
-
 if __name__ == "__main__":
-    main()
+    if sys.argv[1:2] == ["--child"]:
+        child(*sys.argv[2:])
+    else:
+        main()
