@@ -7,7 +7,6 @@ shuffled epoch pays each checksum once. Arrays handed out own their memory.
 from __future__ import annotations
 
 import math
-import zlib
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from . import codecs, dtypes
+from .checksum import crc32
 from .columns import at, entries, prefix
 from .errors import LakebedError, error
 from .format import chunk as layout
@@ -50,7 +50,8 @@ class ChunkFile:
         self._bool = self.index.dtype == "bool"
         units = self.geometry.n_units
         self._verified: Any = bytearray(units) if units <= 1 << 22 else defaultdict(int)  # 2^26 of them may be a claim
-        self._marks = np.frombuffer(self._verified, np.uint8) if isinstance(self._verified, bytearray) else None
+        self._marks = np.frombuffer(self._verified, bool) if isinstance(self._verified, bytearray) else None
+        self._sound = False  # every unit was verified
         self._kept: OrderedDict[int, memoryview] = OrderedDict()
         self.media = tuple(codecs.is_media(pipeline) for pipeline in self.index.codecs)
         self.flowing = self._is_flowing()
@@ -107,7 +108,7 @@ class ChunkFile:
         """[unit.crc]: CRC-32 of each started MiB; raw booleans are 0 or 1 [value.bool]."""
         view = memoryview(data)
         for part, crc in enumerate(self.geometry.crcs(unit)):
-            if zlib.crc32(view[part * CRC_SPAN : (part + 1) * CRC_SPAN]) != crc:
+            if crc32(view[part * CRC_SPAN : (part + 1) * CRC_SPAN]) != crc:
                 offset = unit.offset + part * CRC_SPAN
                 raise error("E_UNIT_CRC", "unit.crc", f"unit {unit.number} is damaged", object=self.key, offset=offset)
         if self._bool and not self.index.codecs[unit.codec]:
@@ -329,13 +330,17 @@ class ChunkFile:
             detail = f"{stored} stored bytes cannot decode to {claimed}"
             raise error("E_CODEC_DATA", "codec.plausible", detail, object=self.key, offset=start)
 
+    def plausible_range(self, numbers: np.ndarray) -> None:
+        """Like :meth:`plausible`, for the stretch in which samples ``numbers`` lie."""
+        if not self.geometry.raw:
+            self.plausible(int(numbers.min()), int(np.ptp(numbers)) + 1)
+
     def block(self, first: int, count: int, out: np.ndarray, spread: Spread = map) -> None:
         """Samples [first, first+count) of a uniform chunk into ``out`` of shape (count, *item)."""
         if self._flat is not None:
             k: int = self.index.unit  # type: ignore[assignment]
-            low, high = first // k, -(-(first + count) // k)
-            if self._marks is None or not self._marks[low:high].all():
-                self._touch(range(low, high))
+            if not self._sound:
+                self._touch_all(np.arange(first // k, -(-(first + count) // k)))
             out[:] = self._flat[first : first + count]
         elif self.geometry.item_bytes and count:
             units = range(self.geometry.unit_of(first), self.geometry.unit_of(first + count - 1) + 1)
@@ -346,14 +351,12 @@ class ChunkFile:
     def take(self, numbers: np.ndarray, out: np.ndarray, where: np.ndarray | None, spread: Spread = map) -> None:
         """Samples ``numbers`` of a uniform chunk into ``out[where]``; None: they are all of it, in order."""
         if self._flat is not None:
-            units = numbers // self.index.unit
-            fresh = units[self._marks[units] == 0] if self._marks is not None else units
-            if len(fresh):
-                self._touch(np.unique(fresh).tolist())
+            if not self._sound:
+                self._touch_all(numbers // self.index.unit)
             if where is None:
-                np.take(self._flat, numbers, axis=0, out=out, mode="clip")  # in range already; "raise" would buffer
+                self._flat.take(numbers, 0, out, "clip")  # in range already; "raise" would buffer
             else:
-                out[where] = self._flat[numbers]
+                out[where] = self._flat.take(numbers, 0, None, "clip")
         elif self.geometry.item_bytes:
             order = np.argsort(numbers, kind="stable")
             sorted_numbers = numbers[order]
@@ -362,6 +365,16 @@ class ChunkFile:
                 low, high = np.searchsorted(sorted_numbers, [start, start + len(items)])
                 mine = order[low:high]
                 out[mine if where is None else where[mine]] = items[numbers[mine] - start]
+
+    def lay(self, numbers: np.ndarray, where: np.ndarray, out: np.ndarray) -> bool:
+        """Like :meth:`take` of ``numbers[where]``, for the first and largest part of what several chunks give: one
+        pass over all of ``out``, which leaves any rows of this chunk where others follow. False: not of this chunk."""
+        if self._flat is None:
+            return False
+        if not self._sound:
+            self._touch_all(numbers[where] // self.index.unit)
+        self._flat.take(numbers, 0, out, "clip")
+        return True
 
     def run(self, first: int, count: int, spread: Spread = map) -> tuple[np.ndarray, np.ndarray]:
         """Samples [first, first+count) of a chunk of array units, back to back: (flat values, shapes (count, rank)).
@@ -399,6 +412,14 @@ class ChunkFile:
         fresh = [unit for unit in units if not self._verified[unit]]
         if fresh:
             self.stored([self.geometry.unit(unit) for unit in fresh])
+
+    def _touch_all(self, units: np.ndarray) -> None:
+        """Like :meth:`_touch`, in one look where they were all verified before."""
+        if self._marks is None:
+            self._touch(units.tolist())
+        elif not self._marks[units].all():
+            self._touch(np.unique(units).tolist())
+            self._sound = bool(self._marks.all())
 
     def samples(self, numbers: Sequence[int], spread: Spread = map) -> list[Any]:
         """Like :meth:`sample` for each; stored bytes are fetched together, units decoded once, through ``spread``."""

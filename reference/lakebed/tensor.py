@@ -23,6 +23,7 @@ from .stores.store import Store
 from .threads import default_threads, spread
 
 KEPT_CHUNKS = 512
+_ZERO = np.zeros(1, np.int64)
 STORE_THREADS = 16
 
 
@@ -262,32 +263,53 @@ class Tensor:
         """Any rows in any order."""
         if not len(rows) or self._python:
             return self._assembled(self._each(rows, use))
-        if len(self._starts) == 2:
-            touched, places = [0], None
-        else:
-            places = np.searchsorted(self._runs.starts, rows, "right") - 1
-            touched = np.unique(places).tolist()
+        places, touched = self._places(rows)
         self._open_places(touched)
         files = [self._files.get(place) for place in touched]
         if len(files) == 1 and files[0] is not None:
-            gathered = files[0].gather(rows + (int(self._runs.first[touched[0]]) - self._starts[touched[0]]))
+            gathered = files[0].gather(rows + self._shift(touched[0]))
             if gathered is not None:
                 return self._flat(*gathered)
         shape = files[0].geometry.item_shape if files[0] is not None else None
         if not all(f is not None and f.uniform and f.geometry.item_shape == shape for f in files):
             return self._assembled(self._each(rows, use))
-        wheres = [None if len(touched) == 1 else np.flatnonzero(places == place) for place in touched]
-        insides = [
-            (rows if where is None else rows[where]) + (int(self._runs.first[place]) - self._starts[place])
-            for place, where in zip(touched, wheres, strict=True)
-        ]
-        for file, inside in zip(files, insides, strict=True):
-            if not file.geometry.raw:  # type: ignore[union-attr]
-                file.plausible(int(inside.min()), int(np.ptp(inside)) + 1)  # type: ignore[union-attr]
-        out = np.empty((len(rows), *shape), self.dtype)  # type: ignore[misc]
-        for file, inside, where in zip(files, insides, wheres, strict=True):
-            file.take(inside, out, where, use)  # type: ignore[union-attr]
+        return self._taken(rows, places, touched, files, use)  # type: ignore[arg-type]
+
+    def _taken(
+        self, rows: np.ndarray, places: np.ndarray, touched: list[int], files: list[ChunkFile], use: Spread
+    ) -> np.ndarray:
+        """Rows of chunks whose items all have one shape, straight into the result."""
+        shape: tuple[int, ...] = files[0].geometry.item_shape  # type: ignore[assignment]
+        if len(files) == 1:
+            inside = rows + self._shift(touched[0])
+            files[0].plausible_range(inside)
+            out = np.empty((len(rows), *shape), self.dtype)
+            files[0].take(inside, out, None, use)
+            return out
+        found = zip(touched, files, strict=True)
+        split = [((places == place).nonzero()[0], self._shift(place), file) for place, file in found]
+        split.sort(key=lambda part: -len(part[0]))
+        for where, shift, file in split:
+            file.plausible_range(rows[where] + shift)
+        out = np.empty((len(rows), *shape), self.dtype)
+        most, its_shift, first = split[0]
+        laid = first.lay(rows + its_shift, most, out)
+        for where, shift, file in split[laid:]:
+            file.take(rows[where] + shift, out, where, use)
         return out
+
+    def _places(self, rows: np.ndarray) -> tuple[np.ndarray, list[int]]:
+        """The slice of each row, and the slices there are, in order."""
+        if len(self._starts) == 2:
+            return _ZERO, [0]
+        places = np.searchsorted(self._runs.starts, rows, "right") - 1
+        if len(self._starts) > 4 * len(rows):
+            return places, np.unique(places).tolist()
+        return places, np.bincount(places).nonzero()[0].tolist()
+
+    def _shift(self, place: int) -> int:
+        """What a row's number in the tensor becomes its number in the chunk by."""
+        return int(self._runs.first[place]) - self._starts[place]
 
     def _open_places(self, places: Sequence[int]) -> None:
         numbers = sorted({int(self._runs.chunk[p]) for p in places if p not in self._files} - {NULL})
@@ -454,8 +476,8 @@ def numbers_of(index: Any, length: int, name: str) -> np.ndarray:
         return np.flatnonzero(rows)
     if rows.dtype.kind == "u" and rows.size and int(rows.max()) >= length:  # before it turns negative
         raise _outside(int(rows.max()), length, name)
-    rows = rows.astype(np.int64)
-    if not rows.size or (int(rows.min()) >= 0 and int(rows.max()) < length):
+    rows = rows.astype(np.int64, copy=False)
+    if not rows.size or int(rows.view(np.uint64).max()) < length:  # a negative one is very large then
         return rows
     rows = np.where(rows < 0, rows + length, rows)
     outside = (rows < 0) | (rows >= length)

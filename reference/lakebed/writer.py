@@ -8,13 +8,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import math
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from . import codecs, columns
+from .checksum import crc32
 from .codecs import RAW, Pipeline
 from .columns import Column
 from .format.chunk import HEAD, encode_tail
@@ -196,7 +196,7 @@ class ChunkWriter:
         with self._hashed(data[: units * span]):
             for start in range(0, units * span, span):
                 part = data[start : start + span]
-                self._crc.extend(zlib.crc32(part[i : i + CRC_SPAN]) for i in range(0, span, CRC_SPAN))
+                self._crc.extend(crc32(part[i : i + CRC_SPAN]) for i in range(0, span, CRC_SPAN))
         self._unit_items += [room] * units
         self._codec += [codec] * units
         self._stored += [span] * units
@@ -286,13 +286,13 @@ class ChunkWriter:
         self._codec.append(self._codec_of(pipeline))
         self._stored.append(len(view))
         if len(view) <= CRC_SPAN:
-            self._crc.append(zlib.crc32(view))
+            self._crc.append(crc32(view))
             self._hash.update(view)
             self._spool.write(view)
             self.payload += len(view)
         else:
             with self._hashed(view):
-                self._crc.extend(zlib.crc32(view[i : i + CRC_SPAN]) for i in range(0, len(view), CRC_SPAN))
+                self._crc.extend(crc32(view[i : i + CRC_SPAN]) for i in range(0, len(view), CRC_SPAN))
 
     def _codec_of(self, pipeline: Pipeline) -> int:
         return self._pipelines.setdefault(pipeline, len(self._pipelines))
