@@ -100,17 +100,14 @@ BROKEN: dict[str, tuple[str, bytes, tuple[str, ...]]] = {
     "jpeg_lossless": ("jpeg", p.jpeg([level(200)] * 3, 8, 8, sof=0xC3), (SHAPE, "E_CODEC_UNSUPPORTED")),
     "jpeg_2_components": ("jpeg", p.jpeg([level(200)] * 2, 8, 8), (SHAPE, "E_CODEC_UNSUPPORTED")),
     "jpeg_no_end": ("jpeg", FILES["jpeg"][0][:-2], ()),
-    "tiff_associated_alpha": ("tiff", p.tiff(bytes(24), 2, 3, bits=8, channels=4, colour=2, extra=1),
-                              (SHAPE, "E_CODEC_UNSUPPORTED")),
-    "tiff_uint32": ("tiff", p.tiff(bytes(24), 2, 3, bits=32, form=1), (SHAPE, "E_CODEC_UNSUPPORTED")),
+    "tiff_lab": ("tiff", p.tiff(bytes(18), 2, 3, bits=8, channels=3, colour=8), (SHAPE, "E_CODEC_UNSUPPORTED")),
 }  # fmt: skip
 for name, (codec, bad, also) in BROKEN.items():
     clause = {
         "jpeg_12_bits": "picture.jpeg_other",
         "jpeg_lossless": "picture.jpeg_other",
-        "tiff_uint32": "picture.gray32",
         "jpeg_2_components": "picture.jpeg_other",
-        "tiff_associated_alpha": "picture.other",
+        "tiff_lab": "picture.other",
     }.get(name, "media.corrupt")
 
     @case(f"media/{name}", "media.corrupt", clause, features=(f"codec.{codec}",))

@@ -123,7 +123,13 @@ def _gif(data: bytes) -> Picture:
     _is(data[at] == 0x2C, "no frame")
     left, top, w, h, flags = struct.unpack("<HHHHB", data[at + 1 : at + 10])
     at += 10 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
-    _blocks(data, at + 1)
+    at = _blocks(data, at + 1)
+    while data[at] != 0x3B:  # further frames and what stands between them, up to the trailer
+        _is(data[at] in (0x21, 0x2C), f"no block of a GIF at byte {at}")
+        if data[at] == 0x2C:
+            local = data[at + 9]
+            at += 9 + (3 << ((local & 7) + 1) if local & 0x80 else 0)
+        at = _blocks(data, at + 2)
     return Picture(max(height, top + h), max(width, left + w), 4 if transparent else 3, U8)
 
 
