@@ -184,19 +184,20 @@ class ChunkFile:
             self._rows = np.frombuffer(self._view, self.dtype, size, 64).reshape(-1, *trailing), ends
         return self._rows
 
-    def gather(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
-        """Samples ``numbers`` of :meth:`rows`, back to back: (flat values, shapes); None where there are none."""
-        found = self.rows()
-        if found is None:
-            return None
-        values, ends = found
-        self._touch(dict.fromkeys(self.geometry.unit_of(n) for n in numbers.tolist()))
-        starts, lengths = ends[numbers], ends[numbers + 1] - ends[numbers]
-        into = prefix(lengths)
-        picked = np.repeat(starts - into[:-1], lengths) + np.arange(int(into[-1]))
-        shapes = np.empty((len(numbers), len(self.index.shape)), np.int64)
-        shapes[:, 0], shapes[:, 1:] = lengths, values.shape[1:]
-        return values[picked].reshape(-1), shapes
+    def rows_of(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """:meth:`rows`, of which those of samples ``numbers`` are verified."""
+        if not self._sound:
+            self._touch_all(self.geometry.units_of(numbers))
+        assert self._rows is not None
+        return self._rows
+
+    def rows_between(self, first: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """:meth:`rows`, of which those of samples [first, first+count) are verified."""
+        if not self._sound:
+            low, high = self.geometry.unit_of(first), self.geometry.unit_of(first + count - 1) + 1
+            self._touch_all(np.arange(low, high))
+        assert self._rows is not None
+        return self._rows
 
     def item(self, number: int) -> np.ndarray:
         """One item as an array of its own."""
@@ -330,11 +331,6 @@ class ChunkFile:
             detail = f"{stored} stored bytes cannot decode to {claimed}"
             raise error("E_CODEC_DATA", "codec.plausible", detail, object=self.key, offset=start)
 
-    def plausible_range(self, numbers: np.ndarray) -> None:
-        """Like :meth:`plausible`, for the stretch in which samples ``numbers`` lie."""
-        if not self.geometry.raw:
-            self.plausible(int(numbers.min()), int(np.ptp(numbers)) + 1)
-
     def block(self, first: int, count: int, out: np.ndarray, spread: Spread = map) -> None:
         """Samples [first, first+count) of a uniform chunk into ``out`` of shape (count, *item)."""
         if self._flat is not None:
@@ -353,10 +349,7 @@ class ChunkFile:
         if self._flat is not None:
             if not self._sound:
                 self._touch_all(numbers // self.index.unit)
-            if where is None:
-                self._flat.take(numbers, 0, out, "clip")  # in range already; "raise" would buffer
-            else:
-                out[where] = self._flat.take(numbers, 0, None, "clip")
+            out[... if where is None else where] = self._flat.take(numbers, 0, None, "clip")
         elif self.geometry.item_bytes:
             order = np.argsort(numbers, kind="stable")
             sorted_numbers = numbers[order]
@@ -366,14 +359,14 @@ class ChunkFile:
                 mine = order[low:high]
                 out[mine if where is None else where[mine]] = items[numbers[mine] - start]
 
-    def lay(self, numbers: np.ndarray, where: np.ndarray, out: np.ndarray) -> bool:
-        """Like :meth:`take` of ``numbers[where]``, for the first and largest part of what several chunks give: one
-        pass over all of ``out``, which leaves any rows of this chunk where others follow. False: not of this chunk."""
+    def lay(self, numbers: np.ndarray, where: np.ndarray | None, out: np.ndarray) -> bool:
+        """Like :meth:`take` of ``numbers[where]``, in one pass over all of ``out`` that leaves any rows of this chunk
+        at the other places: to begin with the largest part of several. False: not of this chunk."""
         if self._flat is None:
             return False
         if not self._sound:
-            self._touch_all(numbers[where] // self.index.unit)
-        self._flat.take(numbers, 0, out, "clip")
+            self._touch_all((numbers if where is None else numbers[where]) // self.index.unit)
+        self._flat.take(numbers, 0, out, "clip")  # "raise" would buffer; the numbers that count are in range
         return True
 
     def run(self, first: int, count: int, spread: Spread = map) -> tuple[np.ndarray, np.ndarray]:

@@ -312,6 +312,13 @@ class Geometry:
         assert self._unit_starts is not None
         return int(np.searchsorted(self._unit_starts, item, "right")) - 1
 
+    def units_of(self, items: np.ndarray) -> np.ndarray:
+        """The units that hold these items (not for tiled chunks)."""
+        if isinstance(self.index.unit, int):
+            return items // self.index.unit
+        assert self._unit_starts is not None
+        return np.searchsorted(self._unit_starts, items, "right") - 1
+
     @property
     def unit_offsets(self) -> np.ndarray | None:
         """Where units begin in the payload, and its end; None where that is arithmetic."""

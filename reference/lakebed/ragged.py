@@ -21,7 +21,8 @@ class Ragged:
     """
 
     def __init__(self, flat: np.ndarray, shapes: np.ndarray, missing: np.ndarray) -> None:
-        self.shapes, self.missing = shapes, missing
+        self._shapes: np.ndarray | None = shapes
+        self.missing = missing
         present = shapes[~missing] if missing.any() else shapes
         trailing = present[:, 1:]
         regular = bool(shapes.shape[1]) and bool(len(present)) and bool((trailing == trailing[:1]).all())
@@ -42,6 +43,21 @@ class Ragged:
         shapes = np.array(rows, np.int64).reshape(len(samples), rank)
         flat = [sample.reshape(-1) for sample in samples if sample is not None]
         return Ragged(np.concatenate(flat) if flat else np.zeros(0, dtype), shapes, missing)
+
+    @classmethod
+    def rows(cls, values: np.ndarray, offsets: np.ndarray) -> Ragged:
+        """From ``values`` (total, *trailing), no axis of trailing being 0, and int64 ``offsets``; none is missing."""
+        batch = cls.__new__(cls)
+        batch.values, batch.offsets, batch._shapes, batch._regular = values, offsets, None, True
+        batch.missing = np.zeros(len(offsets) - 1, bool)
+        return batch
+
+    @property
+    def shapes(self) -> np.ndarray:
+        if self._shapes is None:
+            self._shapes = np.empty((len(self), self.values.ndim), np.int64)
+            self._shapes[:, 0], self._shapes[:, 1:] = np.diff(self.offsets), self.values.shape[1:]
+        return self._shapes
 
     def __len__(self) -> int:
         return len(self.missing)

@@ -15,6 +15,7 @@ from . import codecs, dtypes, htypes
 from .chunkfile import ChunkFile, Region, Spread
 from .errors import LakebedError, error
 from .fit import check_fit
+from .gather import Part, of_one_shape, of_rows, share_rows, share_shape, span_of_one_shape, span_of_rows
 from .model import TensorState
 from .names import chunk_key
 from .ragged import Ragged
@@ -222,21 +223,15 @@ class Tensor:
         if stop <= start or self._python:
             return self._assembled(self._each(np.arange(start, stop), use))
         files = self._run_files(low, high)
-        shape = files[0].geometry.item_shape if files[0] is not None else None
-        pieces = [
+        pieces: Any = [
             (file, *self._clip(place, start, stop)) for place, file in zip(range(low, high), files, strict=True)
         ]
-        if all(f is not None and f.uniform and f.geometry.item_shape == shape for f in files):
-            for file, first, count in pieces:
-                file.plausible(first, count)  # type: ignore[union-attr]
-            out = np.empty((stop - start, *shape), self.dtype)  # type: ignore[misc]
-            at = 0
-            for file, first, count in pieces:
-                file.block(first, count, out[at : at + count], use)  # type: ignore[union-attr]
-                at += count
-            return out
+        if share_shape(files):
+            return span_of_one_shape(pieces, self.dtype, use)
+        if share_rows(files):
+            return span_of_rows(pieces)
         if all(f is not None and f.flowing for f in files) and len(self.shape):
-            parts = [file.run(first, count, use) for file, first, count in pieces]  # type: ignore[union-attr]
+            parts = [file.run(first, count, use) for file, first, count in pieces]
             flat, shapes = zip(*parts, strict=True)
             return self._flat(
                 flat[0] if len(flat) == 1 else np.concatenate(flat), np.concatenate(shapes) if shapes[1:] else shapes[0]
@@ -265,38 +260,16 @@ class Tensor:
             return self._assembled(self._each(rows, use))
         places, touched = self._places(rows)
         self._open_places(touched)
-        files = [self._files.get(place) for place in touched]
-        if len(files) == 1 and files[0] is not None:
-            gathered = files[0].gather(rows + self._shift(touched[0]))
-            if gathered is not None:
-                return self._flat(*gathered)
-        shape = files[0].geometry.item_shape if files[0] is not None else None
-        if not all(f is not None and f.uniform and f.geometry.item_shape == shape for f in files):
+        files: Any = [self._files.get(place) for place in touched]
+        one_shape = share_shape(files)
+        if not one_shape and not share_rows(files):
             return self._assembled(self._each(rows, use))
-        return self._taken(rows, places, touched, files, use)  # type: ignore[arg-type]
-
-    def _taken(
-        self, rows: np.ndarray, places: np.ndarray, touched: list[int], files: list[ChunkFile], use: Spread
-    ) -> np.ndarray:
-        """Rows of chunks whose items all have one shape, straight into the result."""
-        shape: tuple[int, ...] = files[0].geometry.item_shape  # type: ignore[assignment]
-        if len(files) == 1:
-            inside = rows + self._shift(touched[0])
-            files[0].plausible_range(inside)
-            out = np.empty((len(rows), *shape), self.dtype)
-            files[0].take(inside, out, None, use)
-            return out
-        found = zip(touched, files, strict=True)
-        split = [((places == place).nonzero()[0], self._shift(place), file) for place, file in found]
-        split.sort(key=lambda part: -len(part[0]))
-        for where, shift, file in split:
-            file.plausible_range(rows[where] + shift)
-        out = np.empty((len(rows), *shape), self.dtype)
-        most, its_shift, first = split[0]
-        laid = first.lay(rows + its_shift, most, out)
-        for where, shift, file in split[laid:]:
-            file.take(rows[where] + shift, out, where, use)
-        return out
+        alone = len(touched) == 1
+        parts = [
+            Part(file, self._shift(place), None if alone else (places == place).nonzero()[0])
+            for place, file in zip(touched, files, strict=True)
+        ]
+        return of_one_shape(rows, parts, self.dtype, use) if one_shape else of_rows(rows, parts)
 
     def _places(self, rows: np.ndarray) -> tuple[np.ndarray, list[int]]:
         """The slice of each row, and the slices there are, in order."""
