@@ -41,9 +41,12 @@ def apply_baseline(result: Result, known: Known) -> Result:
     return replace(result, detail=f"{result.detail} (the baseline lists another failure: {entry['status']})")
 
 
-def stale(known: Known, cases: set[tuple[str, str]]) -> list[str]:
-    """Entries that name no case of this format."""
-    return [f"{case} as {role}" for case, role in sorted(known) if (case, role) not in cases]
+def stale(known: Known, cases: set[tuple[str, str]], results: list[Result]) -> list[str]:
+    """Entries that name no case of this format, or one that the port is not asked; with the reason."""
+    skipped = {(r.case, r.role): r.detail for r in results if r.status == "skip"}
+    gone = [f"{case} as {role}: no such case" for case, role in sorted(known) if (case, role) not in cases]
+    idle = sorted(known.keys() & skipped)
+    return gone + [f"{case} as {role}: not asked, {skipped[case, role]}" for case, role in idle]
 
 
 def as_baseline(port: str, results: list[Result], why: str) -> dict[str, Any]:

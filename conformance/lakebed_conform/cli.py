@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 import time
@@ -14,7 +15,9 @@ import click
 
 from lakebed_conform import SuiteError, __version__
 from lakebed_conform.baseline import as_baseline, read_baseline
-from lakebed_conform.cases import cases_folder, load_cases, select
+from lakebed_conform.cases import Case, cases_folder, load_cases
+from lakebed_conform.groups import KINDS
+from lakebed_conform.picks import near, picked
 from lakebed_conform.ports import find_port
 from lakebed_conform.protocol import FORMATS, ROLES
 from lakebed_conform.results import Outcome, headline, read_results, write_results
@@ -35,7 +38,7 @@ def filters(command: Any) -> Any:
         click.option("--level", type=click.Choice(["must", "should"]), help="only this level"),
         click.option("--role", type=click.Choice(ROLES), help="only this role"),
         click.option("--feature", help="only cases that need this feature"),
-        click.option("--kind", help="valid, invalid, hostile, write, lossy or migrate"),
+        click.option("--kind", type=click.Choice(KINDS), help="only cases of this kind"),
         click.option("--clause", help="only cases of the clauses that match this glob"),
         click.option("--only", multiple=True, help="glob over case ids; may be repeated"),
     ):
@@ -54,10 +57,11 @@ def filters(command: Any) -> Any:
 @click.option("--junit", type=click.Path(path_type=Path), help="write JUnit XML")
 @click.option("--badge", type=click.Path(path_type=Path), help="write the badge's JSON")
 @click.option("--write-baseline", type=click.Path(path_type=Path), help="write a baseline of all that fails")
+@click.option("--each", is_flag=True, help="also every failing case, one line each")
 @click.option("-q", "--quiet", is_flag=True, help="the headline only")
 def run_(
     format_: str, port: str, baseline: Path | None, jobs: int, results: Path | None, html: Path | None,
-    junit: Path | None, badge: Path | None, write_baseline: Path | None, quiet: bool, **picks: Any,
+    junit: Path | None, badge: Path | None, write_baseline: Path | None, each: bool, quiet: bool, **picks: Any,
 ) -> None:  # fmt: skip
     """Run the cases against one port."""
     from lakebed_conform.run import run
@@ -67,9 +71,9 @@ def run_(
     baseline = baseline or spec.baseline
     known = read_baseline(baseline) if baseline else {}
     begun = time.monotonic()
-    outcome = run(spec, format_, select(every, **picks), every=every, known=known, jobs=jobs)
+    outcome = run(spec, format_, picked(every, **picks), every=every, known=known, jobs=jobs)
     if not quiet:
-        _print(outcome)
+        _print(outcome, every, shlex.quote(port), each)
     click.echo(f"{headline(outcome.results)} · {time.monotonic() - begun:.1f} s")
     if results:
         write_results(outcome, results)
@@ -80,19 +84,14 @@ def run_(
     sys.exit(outcome.exit_code)
 
 
-def _print(outcome: Outcome) -> None:
-    head = outcome.header
-    if head["hello_status"] != "ok":
-        click.echo(f"hello: {head['hello_status']}: {head['hello_detail']}")
-    for r in outcome.results:
+def _print(outcome: Outcome, cases: list[Case], port: str, each: bool) -> None:
+    from lakebed_conform.report.text import each_line, summary_lines
+
+    for r in outcome.results if each else ():
         if r.red or r.status == "xfail":
-            click.secho(f"{r.status:9} {r.case} [{r.role}] {r.detail}", fg="red" if r.red else "yellow")
-            if r.red and r.wanted:
-                click.echo(f"          wanted {r.wanted}, got {r.got}")
-            if r.status == "crash" and r.stderr.strip():
-                click.echo(f"          {r.stderr.strip().splitlines()[-1][:200]}")
-    for entry in outcome.stale:
-        click.secho(f"stale     the baseline lists {entry}, which is no case", fg="red")
+            click.secho(each_line(r), fg="red" if r.red else "yellow")
+    for line, colour in summary_lines(outcome, {c.id: c for c in cases}, port):
+        click.secho(line, fg=colour)
 
 
 def _reports(
@@ -134,9 +133,10 @@ def case_(id_: str, format_: str, port: str | None) -> None:
     """One case in full: what it is, its fault's bytes, and the exact exchange with a port."""
     from lakebed_conform.show import describe, exchange
 
-    case = next((c for c in load_cases(format_) if c.id == id_), None)
+    cases = {c.id: c for c in load_cases(format_)}
+    case = cases.get(id_)
     if case is None:
-        raise SuiteError(f"no case {id_} of format {format_}; see `lakebed-conform list`")
+        raise SuiteError(f"no case {id_} of format {format_}{near(id_, cases)}; see `lakebed-conform list`")
     for line in describe(case):
         click.echo(line)
     for line in exchange(find_port(port), case) if port else ():
@@ -149,7 +149,7 @@ def case_(id_: str, format_: str, port: str | None) -> None:
 @click.option("--json", "as_json", is_flag=True)
 def list_(format_: str, as_json: bool, **picks: Any) -> None:
     """The cases that match."""
-    for case, role in select(load_cases(format_), **picks):
+    for case, role in picked(load_cases(format_), **picks):
         if as_json:
             click.echo(json.dumps({"id": case.id, "role": role, "title": case.title, "clauses": case.clauses}))
         else:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lakebed_conform.cases import Ask, Case
 from lakebed_conform.checker import Broken, Item, Samples, check_tree, folder_tree, open_state
 from lakebed_conform.checker.pixels import array_bytes
+from lakebed_conform.difference import Difference, difference
 from lakebed_conform.layout import layout_problem
 from lakebed_conform.protocol import wrong
-from lakebed_conform.tolerance import Slack, array_of, bounded, decoder_class, exact
+from lakebed_conform.tolerance import Slack, array_of, bounded, decoder_class
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """``safe``: for something that had to be refused, whether it was refused at all."""
+    """``safe``: for something that had to be refused, whether it was refused at all. ``manner``: in which way it is
+    wrong, in words that are the same for other cases; ``bytes``: where the bytes part."""
 
     ok: bool
     detail: str = ""
@@ -25,6 +28,8 @@ class Verdict:
     got: str = ""
     safe: bool | None = None
     slack: tuple[Slack, ...] = ()
+    manner: str = ""
+    bytes: Difference | None = None
 
 
 GOOD = Verdict(True)
@@ -94,8 +99,14 @@ def _inspect(case: Case, want: dict[str, Any], reply: dict[str, Any], out: Path)
         return Verdict(False, f"the metadata: {problem}")
     expected = json.loads(case.raw(want["json"]))
     if problem := differs(got, expected):
-        return Verdict(False, f"metadata differ at {problem}")
+        return Verdict(False, f"metadata differ at {problem}", manner=f"metadata differ at {_member(problem)}")
     return GOOD
+
+
+def _member(problem: str) -> str:
+    """The place in the metadata, whatever tensor and whichever entry."""
+    place = problem.partition(": ")[0]
+    return re.sub(r"/\d+(?=/|$)", "", re.sub(r"^(/tensors)/.+?(?=/\w+/)", r"\1", place)).rstrip("/")
 
 
 def differs(got: Any, want: Any, place: str = "/") -> str | None:
@@ -124,9 +135,16 @@ def _read(case: Case, want: dict[str, Any], reply: dict[str, Any], out: Path) ->
     for name, got in forms.items():
         expected = want.get(name, False)
         if got != expected:
-            return Verdict(False, f"{name} differ" + _first_difference(got, expected), _cut(expected), _cut(got))
+            return _form(name, got, expected)
     data = out.read_bytes() if out.exists() else b""
     return values(case, want, data, flat_shapes(want))
+
+
+def _form(name: str, got: Any, want: Any) -> Verdict:
+    """dtype, sequence or shapes are not those wanted."""
+    words = f"{name} differ" + _first_difference(got, want)
+    manner = "" if name == "shapes" else f"{name}: {_cut(got)} for {_cut(want)}"
+    return Verdict(False, words, _cut(want), _cut(got), manner=manner)
 
 
 def _first_difference(got: Any, want: Any) -> str:
@@ -149,12 +167,24 @@ def flat_shapes(want: dict[str, Any]) -> list[list[int]]:
     return [i for s in present for i in s] if want.get("sequence") else present
 
 
+def named_items(want: dict[str, Any]) -> list[tuple[str, list[int]]]:
+    """The name and shape of every item that is present, in order."""
+    if not want.get("sequence"):
+        return [(f"sample {n}", s) for n, s in enumerate(want["shapes"]) if s is not None]
+    shapes = enumerate(want["shapes"])
+    return [(f"item {i} of sample {n}", item) for n, s in shapes for i, item in enumerate(s or ())]
+
+
+def _apart(what: str, apart: Difference) -> Verdict:
+    return Verdict(False, f"{what}: {apart.words}", manner=f"{what}: {apart.manner}", bytes=apart)
+
+
 def values(case: Case, want: dict[str, Any], data: bytes, shapes: list[list[int]]) -> Verdict:
     """Judge the items' bytes by the rule that ``want`` names: exact, a bound, or a decoder class."""
     expected, dtype, rule = case.raw(want["raw"]), want["dtype"], want.get("rule", "exact")
     if rule == "exact":
-        problem = exact(data, expected, dtype)
-        return GOOD if problem is None else Verdict(False, f"values differ: {problem}")
+        apart = difference(data, expected, dtype, named_items(want))
+        return GOOD if apart is None else _apart("values differ", apart)
     if isinstance(rule, dict):
         ((measure, bound),) = rule.items()
         problem, slack = bounded(data, expected, dtype, measure, bound)
@@ -174,8 +204,9 @@ def values(case: Case, want: dict[str, Any], data: bytes, shapes: list[list[int]
 
 
 def _read_file(case: Case, want: dict[str, Any], reply: dict[str, Any], out: Path) -> Verdict:
-    problem = exact(out.read_bytes(), case.raw(want["raw"]), "uint8")
-    return GOOD if problem is None else Verdict(False, f"the file differs: {problem}")
+    due = case.raw(want["raw"])
+    apart = difference(out.read_bytes(), due, "uint8", [("the file", [len(due)])])
+    return GOOD if apart is None else _apart("the file differs", apart)
 
 
 def _left_behind(case: Case, out: Path) -> str | None:
@@ -242,7 +273,7 @@ def _written(case: Case, want: dict[str, Any], out: Path) -> Verdict:
             return Verdict(False, f"tensor {name} is absent")
         verdict = tensor_values(case, expected, state.read(name))
         if not verdict.ok:
-            return Verdict(False, f"tensor {name}: {verdict.detail}", verdict.wanted, verdict.got)
+            return replace(verdict, detail=f"tensor {name}: {verdict.detail}")
         slack += verdict.slack
     for file in want.get("files", ()):
         found = _item_of(state.read(file["tensor"]), file["sample"], file.get("item", 0))
@@ -278,9 +309,7 @@ def tensor_values(case: Case, want: dict[str, Any], samples: Samples) -> Verdict
     for name in ("dtype", "sequence", "shapes"):
         expected = want.get(name, False)
         if reply[name] != expected:
-            return Verdict(
-                False, f"{name} differ" + _first_difference(reply[name], expected), _cut(expected), _cut(reply[name])
-            )
+            return _form(name, reply[name], expected)
     if "raw" not in want:
         return GOOD
     items = [i for v in samples.values if v is not None for i in (v if isinstance(v, list) else [v])]

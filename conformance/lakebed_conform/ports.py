@@ -10,11 +10,13 @@ import json
 import os
 import selectors
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from lakebed_conform.protocol import LINE, PROTOCOL, wrong, wrong_reply
 START = 20.0
 STDERR = 64 << 10
 MEMORY = 2 << 30
+NULL_PORTS = ("accept", "refuse", "guess", "zeros", "echo", "hang", "liar")
 
 
 @dataclass(frozen=True)
@@ -71,14 +74,35 @@ def find_port(text: str) -> PortSpec:
     if text == "own":
         return PortSpec(text, (sys.executable, "-m", "lakebed_conform.ownport"))
     if text.startswith("null:"):
+        if text[5:] not in NULL_PORTS:
+            raise SuiteError(f"--port {text}: the null ports are {', '.join(NULL_PORTS)}")
         return PortSpec(text, (sys.executable, "-m", "lakebed_conform.nullports", text[5:]))
     folder = ports_folder()
     if folder is not None and text.isidentifier() and (folder / text / "port.json").is_file():
         return _from_file(folder / text / "port.json")
-    command = shlex.split(text)
+    try:
+        command = shlex.split(text)
+    except ValueError as e:
+        raise SuiteError(f"--port {text}: {e}") from None
     if not command:
         raise SuiteError("--port is empty; give a command, a port.json or a name")
+    if shutil.which(command[0]) is None:
+        raise SuiteError(_nothing(text, command[0]))
     return PortSpec(Path(command[0]).name if len(command) == 1 else text, tuple(command))
+
+
+def _nothing(text: str, program: str) -> str:
+    """Why ``text`` names no port."""
+    path = Path(text)
+    if path.is_dir():
+        return f"--port {text}: a folder without port.json; `lakebed-conform new-port` writes one"
+    if path.is_file():
+        return f"--port {text}: a file that cannot be run; put its interpreter before it, as in 'python {text}'"
+    folder = ports_folder()
+    names = ["own", *(p.parent.name for p in sorted(folder.glob("*/port.json")))] if folder else ["own"]
+    like = get_close_matches(text, names, n=1)
+    said = f"; did you mean {like[0]}?" if like else f" (at hand: {', '.join(names)}, null:accept and its kind)"
+    return f"--port {text}: no command {program}, no folder with port.json, no port of this name{said}"
 
 
 def _from_file(path: Path) -> PortSpec:

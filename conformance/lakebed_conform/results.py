@@ -14,7 +14,9 @@ from lakebed_conform.protocol import RED, STATUSES
 
 @dataclass(frozen=True)
 class Result:
-    """``executed``: the port was asked; ``exchange``: requests and replies, kept for what is not green."""
+    """``executed``: the port was asked; ``exchange``: requests and replies, kept for what is not green; ``cause``: the
+    line of a dead port's stderr that says why; ``manner``: how it is wrong, the same words for the same bug;
+    ``difference``: where the bytes part (see :mod:`lakebed_conform.difference`)."""
 
     case: str
     role: str
@@ -33,6 +35,9 @@ class Result:
     slack: tuple[dict[str, Any], ...] = ()
     exchange: tuple[dict[str, Any], ...] = field(default=(), repr=False)
     stderr: str = ""
+    cause: str = ""
+    manner: str = ""
+    difference: dict[str, Any] | None = None
 
     @property
     def red(self) -> bool:

@@ -15,12 +15,15 @@ from typing import Any
 from lakebed_conform import __version__
 from lakebed_conform.baseline import Known, apply_baseline, stale
 from lakebed_conform.cases import Ask, Case
+from lakebed_conform.crash import cause_of
 from lakebed_conform.judge import Verdict, judge
 from lakebed_conform.memory import measurable
 from lakebed_conform.ports import Exchange, Port, PortSpec
 from lakebed_conform.results import Outcome, Result
 
 Task = tuple[Case, str]
+#: the last bytes of stderr that a result keeps
+STDERR_KEPT = 16 << 10
 #: features of these names are asked of readers only: the same case's checker goes without
 OF_READERS = ("reader.", "read.")
 Seen = Callable[[Result], None]
@@ -42,10 +45,11 @@ def run(
     header = {
         "suite": __version__, "format": format, "port": spec.name, "command": list(spec.command),
         "hello": hello.reply, "hello_status": hello.status, "hello_detail": hello.detail,
+        "hello_cause": cause_of(hello.stderr) if hello.status == "crash" else "",
         "host": f"{platform.system()} {platform.machine()}", "cases": len(tasks),
         "partial": len(tasks) < sum(len(c.roles) for c in every),
     }  # fmt: skip
-    return Outcome(header, done, stale(known or {}, {(c.id, r) for c in every for r in c.roles}))
+    return Outcome(header, done, stale(known or {}, {(c.id, r) for c in every for r in c.roles}, done))
 
 
 def _work(spec: PortSpec, format: str, tasks: list[Task], hello: dict, results: list, jobs: int, seen: Seen) -> None:
@@ -79,7 +83,8 @@ def _work(spec: PortSpec, format: str, tasks: list[Task], hello: dict, results: 
 
 def _unable(task: Task, hello: Exchange) -> Result:
     status = "protocol" if hello.status == "ok" else hello.status
-    return _result(*task, status=status, detail=f"hello: {hello.detail or hello.reply}", executed=False)
+    detail, said = f"hello: {hello.detail or hello.reply}", cause_of(hello.stderr)
+    return _result(*task, status=status, detail=detail, executed=False, cause=said)
 
 
 def _result(case: Case, role: str, **fields: Any) -> Result:
@@ -167,5 +172,7 @@ def _finish(
         seconds=round(sum(e.seconds for e in exchanges), 4),
         slack=tuple(asdict(s) | {"ratio": s.ratio} for v in verdicts for s in v.slack),
         exchange=() if status == "pass" else tuple({"request": e.request, "reply": e.reply} for e in exchanges),
-        stderr="" if status == "pass" else "".join(e.stderr for e in exchanges)[-4000:],
+        stderr="" if status == "pass" else "".join(e.stderr for e in exchanges)[-STDERR_KEPT:],
+        cause=cause_of(exchanges[-1].stderr) if status == "crash" else "", manner=last.manner,
+        difference=asdict(last.bytes) if last.bytes else None,
     )  # fmt: skip

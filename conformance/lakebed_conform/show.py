@@ -13,6 +13,8 @@ from lakebed_conform.report.hexdump import as_text
 from lakebed_conform.run import run_case
 from lakebed_conform.spec import clauses, spec_folder
 
+SHORT = 512
+
 
 def describe(case: Case) -> Iterator[str]:
     """What the case is, in lines."""
@@ -30,6 +32,12 @@ def describe(case: Case) -> Iterator[str]:
         path = case.dataset / fault["object"]
         if "offset" in fault and path.is_file():
             yield as_text(path.read_bytes(), fault["offset"], fault.get("size", 1))
+        return
+    for path in sorted(p for p in case.dataset.rglob("*") if p.is_file()):
+        data = path.read_bytes()
+        yield f"  {path.relative_to(case.folder).as_posix()}, {len(data)} bytes"
+        if path.suffix == ".chunk" and len(data) <= SHORT:
+            yield as_text(data, 0, 0, around=SHORT)
 
 
 def exchange(spec: PortSpec, case: Case) -> Iterator[str]:
@@ -56,5 +64,10 @@ def exchange(spec: PortSpec, case: Case) -> Iterator[str]:
             yield from log
             if result.wanted:
                 yield f"  wanted {result.wanted}, got {result.got}"
+            if apart := result.difference:
+                for name in ("want", "got"):
+                    part = bytes.fromhex(apart[name])
+                    yield f"  {'due' if name == 'want' else 'came'}, from byte {apart['start']}:"
+                    yield as_text(part, apart["offset"] - apart["start"], around=len(part), first=apart["start"])
             if result.stderr:
                 yield "  stderr: " + result.stderr[-2000:].replace("\n", "\n          ")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from html import escape
 from pathlib import Path
 
 from lakebed_conform.cases import Case
-from lakebed_conform.report.hexdump import hexdump
+from lakebed_conform.report.failures import WORDS, failures
 from lakebed_conform.results import Outcome, Result, vector
 from lakebed_conform.spec import Clause
 
@@ -19,12 +18,6 @@ const box = document.querySelector("#filter"), rows = [...document.querySelector
 box?.addEventListener("input", () => { const words = box.value.toLowerCase().split(/ +/);
   for (const r of rows) r.hidden = !words.every((w) => r.textContent.toLowerCase().includes(w)); });
 """
-WORDS = {
-    "pass": "passed", "fail": "failed", "crash": "crashed", "timeout": "ran out of time", "memory": "ran out of memory",
-    "protocol": "broke the protocol", "skip": "skipped", "xfail": "failed as listed", "xpass": "passed though listed",
-    "untestable": "untestable here",
-}  # fmt: skip
-
 
 def html_page(
     outcome: Outcome, cases: dict[str, Case], clauses: dict[str, Clause] | None = None,
@@ -34,7 +27,7 @@ def html_page(
     head = outcome.header
     title = f"{head['port']} against Lakebed {head['format']}"
     parts = [
-        _summary(outcome, title), _failures(outcome, cases, clauses or {}), _matrix(matrix or []),
+        _summary(outcome, title), failures(outcome, cases, clauses or {}), _matrix(matrix or []),
         _slack(outcome.results), _areas(outcome.results), _skipped(outcome.results),
         _clauses(outcome.results, clauses or {}), _features(outcome.results), _all(outcome.results, cases),
     ]  # fmt: skip
@@ -67,14 +60,22 @@ def _summary(outcome: Outcome, title: str) -> str:
     words = [hello.get("name", head["port"]), hello.get("version", ""), hello.get("language", "")]
     counts = " · ".join(f"{n} {WORDS[s]}" for s, n in v["statuses"].items())
     stale = "".join(f"<li>{escape(s)}</li>" for s in outcome.stale)
-    trouble = f'<p class="bad">hello: {escape(head["hello_detail"])}</p>' if head.get("hello_detail") else ""
+    said = " · ".join(filter(None, (head.get("hello_detail"), head.get("hello_cause"))))
+    trouble = f'<p class="bad">hello: {escape(said)}</p>' if said else ""
     return (
         f'<section id="summary"><h1>{escape(title)}</h1><p class="verdict {verdict.split()[0]}">{verdict}</p>'
         f"<p>{escape(' '.join(filter(None, words)))}, suite {escape(head['suite'])}, {escape(head['host'])}. "
         f'{counts}.</p>{trouble}<div class="tiles">{"".join(tiles)}</div>'
         + (f'<p class="bad">Stale baseline entries:</p><ul>{stale}</ul>' if stale else "")
+        + _declared(hello.get("declares") or {})
         + f'<p class="dim">Run: <code>{escape(" ".join(head["command"]))}</code></p></section>'
     )
+
+
+def _declared(declares: dict[str, object]) -> str:
+    """What the port says about itself, for people."""
+    rows = "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(str(v))}</dd>" for k, v in declares.items())
+    return f'<dl class="declares">{rows}</dl>' if rows else ""
 
 
 def _tile(name: str, good: int, of: int, more: str) -> str:
@@ -84,71 +85,6 @@ def _tile(name: str, good: int, of: int, more: str) -> str:
         f'<div class="tile {state}"><b>{name}</b><span>{good}<small>/{of}</small></span>'
         f'<div class="bar"><div style="width:{share:.1f}%"></div></div><i>{escape(more)}</i></div>'
     )
-
-
-def _failures(outcome: Outcome, cases: dict[str, Case], clauses: dict[str, Clause]) -> str:
-    red: dict[str, list[Result]] = defaultdict(list)
-    for r in outcome.results:
-        if r.red or r.status == "xfail":
-            red[r.case].append(r)
-    body = "".join(_failure(rs, cases.get(id), clauses) for id, rs in red.items())
-    count = f"{sum(map(len, red.values()))} of {len(outcome.results)}"
-    body = body or '<p class="good">None: everything that was asked was answered as the spec says.</p>'
-    return f'<section id="failures"><h2>Failures <small>{count}</small></h2>{body}</section>'
-
-
-def _failure(results: list[Result], case: Case | None, clauses: dict[str, Clause]) -> str:
-    """One case, whatever roles failed it: what happened to each, the bytes, the clauses."""
-    first = results[0]
-    words = f"<p>{escape(case.title)}. <em>{escape(case.effect)}</em></p>" if case else ""
-    roles = "".join(_role(r) for r in results)
-    said = "".join(_clause(c, clauses) for c in first.clauses)
-    again = f"lakebed-conform case {first.case} --port …"
-    return (
-        f'<article class="{first.status}" id="{escape(first.case)}"><h3>{escape(first.case)} '
-        f"<small>{first.level}, {first.kind}</small></h3>{words}{roles}{_bytes(case)}"
-        f'<div class="clauses">{said}</div><p class="dim"><code>{escape(again)}</code></p></article>'
-    )
-
-
-def _role(r: Result) -> str:
-    rows = [("wanted", r.wanted), ("got", r.got), ("stderr", r.stderr[-600:])]
-    table = "".join(f"<dt>{k}</dt><dd><code>{escape(v)}</code></dd>" for k, v in rows if v)
-    head = f'<p class="what"><span class="status">{r.role} {WORDS[r.status]}</span>: {escape(r.detail)}</p>'
-    return head + (f"<dl>{table}</dl>" if table else "")
-
-
-def _clause(id: str, clauses: dict[str, Clause]) -> str:
-    clause = clauses.get(id)
-    text = f"<p>{_prose(clause.text)} <i>({escape(clause.chapter)}, {clause.level})</i></p>" if clause else ""
-    return f"<div><code>{escape(id)}</code>{text}</div>"
-
-
-def _prose(text: str) -> str:
-    """The spec's Markdown of one clause as HTML; cells of a table row are set apart."""
-    cells = [c.strip() for c in text.split(" | ") if c.strip() and not re.fullmatch(r"\*\*[a-z0-9_.]+\*\*", c.strip())]
-    out = escape(" · ".join(cells))
-    out = re.sub(r"`([^`]+)`", r"<code>\1</code>", out)
-    out = re.sub(r"\*\*([^*]+)\*\*", r"<b>\1</b>", out)
-    return re.sub(r"\*([^*]+)\*", r"<em>\1</em>", out)
-
-
-def _bytes(case: Case | None) -> str:
-    """The fault's bytes, marked, when the case has one at an offset."""
-    if case is None or not case.fault or "offset" not in case.fault:
-        return ""
-    path = case.dataset / case.fault["object"]
-    if not path.is_file():
-        return ""
-    offset, size = case.fault["offset"], case.fault.get("size", 1)
-    lines = []
-    for at, digits, text in hexdump(path.read_bytes(), offset, size):
-        left = " ".join(f"<mark>{d}</mark>" if m else d for d, m in digits)
-        right = "".join(f"<mark>{escape(c)}</mark>" if m else escape(c) for c, m in text)
-        pad = "   " * (16 - len(digits))
-        lines.append(f'<span class="dim">{at:6d}</span>  {left}{pad}  {right}')
-    name = f"{escape(case.fault['object'])}, {escape(case.fault['field'])} at byte {offset}"
-    return f"<figure><figcaption>{name}</figcaption><pre>{chr(10).join(lines)}</pre></figure>"
 
 
 def _matrix(matrix: list[dict[str, str]]) -> str:
