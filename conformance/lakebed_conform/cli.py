@@ -310,7 +310,7 @@ def fuzz_(port: str, reader: str | None, examples: int, seed: int | None, save: 
 @click.option("--compare", is_flag=True, help="run the three weaker suites too")
 @click.option("--jobs", default=2, show_default=True)
 @click.option("--save", is_flag=True, help="write mutants/RESULTS.json and RESULTS.md (all mutants only)")
-@click.option("--resume", is_flag=True, help="only those that RESULTS.json does not tell to be killed as they are")
+@click.option("--resume", is_flag=True, help="take up a run of the same source and cases that was broken off")
 @click.option("--check", is_flag=True, help="only tell which mutants no longer fit their source")
 def mutate_(
     format_: str, source: str | None, only: tuple[str, ...], compare: bool, jobs: int, save: bool, resume: bool,
@@ -331,10 +331,9 @@ def mutate_(
     def seen(fate: m.Fate) -> None:
         click.secho(f"{'killed' if fate.by else 'SURVIVED':9} {fate.id:36} {fate.by}", fg=None if fate.by else "red")
 
-    known = m.known_fates(folder, mutants) if resume else []
-    told = {f.id for f in known}
-    todo = [x for x in mutants if x.id not in told]
-    fates = known + m.mutate(place, format_, todo, compare=compare, jobs=jobs, seen=seen)
+    begun = time.monotonic()
+    fates = m.mutate(place, format_, mutants, compare=compare, jobs=jobs, resume=resume, seen=seen)
+    click.echo(f"{len(fates)} mutants in {time.monotonic() - begun:.0f} s")
     results = m.as_results(fates, m.reasons_of(folder))
     for line in m.table(results):
         click.echo(line)
@@ -355,6 +354,33 @@ def new_port_(language: str, folder: Path) -> None:
     for path in new_port(language, folder):
         click.echo(str(path))
     click.echo(f"next: lakebed-conform doctor --port {folder}")
+
+
+@main.command("new-case")
+@click.argument("id_", metavar="AREA/NAME")
+@click.option("--clause", "clauses", multiple=True, required=True, help="what it shows; may be repeated")
+@click.option("--format", "format_", default=FORMATS[-1], type=click.Choice(FORMATS))
+@click.option("--title", default="", help="one line: what is in it")
+@click.option("--effect", default="", help="what goes wrong in the field if a port gets it wrong")
+@click.option("--from", "draft", type=click.Path(exists=True, path_type=Path), help="draft.json that fuzz --save wrote")
+@click.option("--script", type=click.Path(exists=True, path_type=Path), help="a writing script, its files beside it")
+@click.option("--bytes", "tree", type=click.Path(exists=True, file_okay=False, path_type=Path), help="a small dataset")
+@click.option("--invalid", is_flag=True, help="begin with a fault")
+@click.option("--into", type=click.Path(file_okay=False, path_type=Path), help="folder; default: the casebook's")
+def new_case_(
+    id_: str, clauses: tuple[str, ...], format_: str, draft: Path | None, script: Path | None, tree: Path | None,
+    into: Path | None, **how: Any,
+) -> None:  # fmt: skip
+    """Write a casebook module to go on from: empty, or made of what fuzz or the field found."""
+    from lakebed_conform.newcase import BOOK, new_case
+
+    if sum(map(bool, (draft, script, tree, how["invalid"]))) > 1:
+        raise SuiteError("give one of --from, --script, --bytes and --invalid")
+    if draft and draft.is_dir():
+        draft /= "draft.json"
+    path = new_case(id_, clauses, format_, folder=into or BOOK, draft=draft, script=script, tree=tree, **how)
+    click.echo(str(path))
+    click.echo(f"next: edit it, then python -m lakebed_conform.casebook '{id_}' and lakebed-conform lint")
 
 
 @main.command("export")

@@ -27,18 +27,20 @@ SECONDS = 10.0
 
 def weaker(
     port: Port, hello: dict[str, Any] | None, format: str, tasks: list[tuple[Case, str]], place: Path
-) -> dict[str, bool]:
-    """Which of them notices that something is wrong with ``port``."""
+) -> tuple[dict[str, bool], str]:
+    """Which of them notices that something is wrong with ``port``, and the task by which the first did ("" none)."""
     if not hello:
-        return dict.fromkeys(WEAKER, True)
-    return {
-        "exit": _exit(port, hello, format, tasks, place),
+        return dict.fromkeys(WEAKER, True), "hello"
+    by = _exit(port, hello, format, tasks, place)
+    told = {
+        "exit": bool(by),
         "picture": _round_trip(port, place, {"x": [photo(40, 60)]}, [[{"name": "png"}]], exact=True),
         "allclose": _round_trip(port, place, _arrays(), [[{"name": "lz4"}]], exact=False),
     }
+    return told, by
 
 
-def _exit(port: Port, hello: dict[str, Any], format: str, tasks: list[tuple[Case, str]], place: Path) -> bool:
+def _exit(port: Port, hello: dict[str, Any], format: str, tasks: list[tuple[Case, str]], place: Path) -> str:
     for case, role in tasks:
         if not_applicable(hello, format, case, role):
             continue
@@ -48,8 +50,8 @@ def _exit(port: Port, hello: dict[str, Any], format: str, tasks: list[tuple[Case
             out.parent.mkdir()
             exchange = port.ask(request_of(case, ask, out), min(case.seconds, SECONDS))
             if _accepted(exchange, ask.op) != (ask.error is None):
-                return True
-    return False
+                return f"{case.id} {role}"
+    return ""
 
 
 def _accepted(exchange: Exchange, op: str) -> bool:
