@@ -17,7 +17,7 @@ from .geometry import Geometry
 
 ORDER = [
     *("tensor", "row", "dtype", "samples", "items", "missing", "shape", "tile"),
-    *("unit", "codecs", "codec", "stored", "crc"),
+    *("unit", "codecs", "codec", "stored", "crc", "seek"),
 ]
 _DEFAULTS: dict[str, Any] = {"tensor": "", "row": 0, "missing": 0, "unit": 1, "codecs": [[]], "codec": 0}
 Fault = tuple[str, str, int | None]  # clause, detail, byte of the index

@@ -57,7 +57,7 @@ def _carry_unit(
     a, b = max(low, start), min(high, end)
     pipeline = index.codecs[unit.codec]
     if pipeline and (file.media[unit.codec] or (a, b) == (low, high)):
-        writer.add_stored_unit(data, pipeline, shapes_of(index, geometry, a, b))
+        writer.add_stored_unit(data, pipeline, shapes_of(index, geometry, a, b), file.seek(unit))
         return
     raw = file.decoded(unit, data)
     shapes = shapes_of(index, geometry, a, b)

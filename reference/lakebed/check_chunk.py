@@ -15,6 +15,7 @@ import numpy as np
 
 from . import codecs
 from .canonical import canonical_faults
+from .check_seek import seek_faults, untrue
 from .check_values import HELD, Index, Placed, Use, Values
 from .codecs import CODECS, lz4
 from .errors import LakebedError
@@ -179,6 +180,8 @@ def judge_index(data: Object, ref: ChunkRef, found: Findings) -> Index | None:
     else:
         for clause, detail, at in canonical_faults(body, geometry):
             found.add("E_INDEX_CANONICAL", clause, data.key, detail, None if at is None else offset + at)
+        for code, clause, detail in seek_faults(geometry):
+            found.add(code, clause, data.key, detail, offset)
     return Index(value, geometry, offset)
 
 
@@ -318,6 +321,9 @@ class Units:
             self.found.add("E_CODEC_DATA", "media.corrupt", self.data.key, detail, unit.offset)
             return
         self.values.picture(placed, array)
+        wrong = untrue(self.geometry, unit.number, step.name, data)
+        if wrong is not None:
+            self.found.add("E_INDEX_SEEK", wrong[0], self.data.key, f"unit {unit.number}: {wrong[1]}", self.offset)
 
     def _refused(self, cause: LakebedError, unit: Unit) -> None:
         variant = cause.clause.startswith("picture.") and cause.clause != "picture.rgb16"  # no library would help

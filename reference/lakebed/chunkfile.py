@@ -6,6 +6,7 @@ shuffled epoch pays each checksum once. Arrays handed out own their memory.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,12 +16,14 @@ import numpy as np
 
 from . import codecs, dtypes
 from .checksum import crc32
+from .codecs.seek import judged, seek_entries
 from .columns import at, entries, prefix
 from .errors import LakebedError, error
 from .format import chunk as layout
 from .geometry import CRC_SPAN, Geometry, Unit
 from .model import ChunkIndex
 from .names import chunk_key
+from .pieces import Pieces
 from .slices import ChunkRef
 from .stores.store import Store
 
@@ -60,6 +63,8 @@ class ChunkFile:
         self._rows: tuple[np.ndarray, np.ndarray] | None = None
         self._looks: int | None = 0 if self.flowing and not self.uniform else None
         self._file_starts = self._starts_of_files()
+        self._seeks: dict[int, codecs.Seek | None] = {}
+        self._held: dict[int, dict[int, memoryview | bytes]] = {}  # verified MiBs of units read in part
 
     def _is_flowing(self) -> bool:
         """Every sample is one item in array units: items lie back to back. Of one shape too: ``uniform``."""
@@ -107,13 +112,18 @@ class ChunkFile:
     def _verify(self, unit: Unit, data: memoryview | bytes) -> None:
         """[unit.crc]: CRC-32 of each started MiB; raw booleans are 0 or 1 [value.bool]."""
         view = memoryview(data)
-        for part, crc in enumerate(self.geometry.crcs(unit)):
-            if crc32(view[part * CRC_SPAN : (part + 1) * CRC_SPAN]) != crc:
-                offset = unit.offset + part * CRC_SPAN
-                raise error("E_UNIT_CRC", "unit.crc", f"unit {unit.number} is damaged", object=self.key, offset=offset)
+        self._verify_spans(unit, self.geometry.crcs(unit), view, unit.offset)
         if self._bool and not self.index.codecs[unit.codec]:
             self._check_bool(view, unit)
         self._verified[unit.number] = 1
+
+    def _verify_spans(self, unit: Unit, crcs: Sequence[int], data: memoryview | bytes, start: int) -> None:
+        """Started MiBs of a unit that lie from ``start`` on."""
+        view = memoryview(data)
+        for part, crc in enumerate(crcs):
+            if crc32(view[part * CRC_SPAN : (part + 1) * CRC_SPAN]) != crc:
+                offset = start + part * CRC_SPAN
+                raise error("E_UNIT_CRC", "unit.crc", f"unit {unit.number} is damaged", object=self.key, offset=offset)
 
     def _check_bool(self, data: memoryview, unit: Unit) -> None:
         if len(data) and np.frombuffer(data, np.uint8).max() > 1:
@@ -285,10 +295,49 @@ class ChunkFile:
         shape = self.geometry.shape_of(number)
         if not self.media[codec] or not region or (region[0].start, region[0].stop) == (0, shape[0]):
             return None
-        name, first = self.index.codecs[codec][0].name, region[0]
-        stored = self.stored([self.geometry.unit(unit)])[0]
-        found = codecs.decode_part(name, stored, self.index.dtype, shape, first.start, max(first.start, first.stop))
+        name, start, stop = self.index.codecs[codec][0].name, region[0].start, max(region[0].start, region[0].stop)
+        placed = self.geometry.unit(unit)
+        found, seek = None, self.seek(placed)
+        if seek is not None or placed.stored > CRC_SPAN:
+            found = codecs.reach_part(name, self._pieces(placed), self.index.dtype, shape, start, stop, seek)
+        if found is None:
+            found = codecs.decode_part(name, self.stored([placed])[0], self.index.dtype, shape, start, stop)
         return None if found is None else found[(slice(None), *region[1:])]
+
+    def seek(self, unit: Unit) -> codecs.Seek | None:
+        """The seek entry of a media unit; None where there is none that keeps the rules [seek.advice]."""
+        if unit.number not in self._seeks:
+            entry = seek_entries(self.index.seek).get(unit.number)
+            self._seeks[unit.number] = None
+            if entry is not None and self.media[unit.codec] and self.index.tile is None:
+                length = (*self.geometry.shape_of(self.geometry.unit_items(unit.number)[0]), 0)[0]
+                with contextlib.suppress(LakebedError):
+                    self._seeks[unit.number] = judged(entry, length, unit.stored)
+        return self._seeks[unit.number]
+
+    def _pieces(self, unit: Unit) -> Pieces:
+        """A unit as a file of which only what is read is fetched and verified [unit.crc]."""
+        if unit.number not in self._held:
+            while len(self._held) >= KEPT_UNITS:
+                self._held.pop(next(iter(self._held)), None)
+            self._held[unit.number] = {}
+        crcs = self.geometry.crcs(unit)
+
+        def fetch(runs: Sequence[tuple[int, int]]) -> Sequence[memoryview | bytes]:
+            spans = [
+                (unit.offset + first * CRC_SPAN, min(count * CRC_SPAN, unit.stored - first * CRC_SPAN))
+                for first, count in runs
+            ]
+            if self._view is not None:
+                found: Sequence[memoryview | bytes] = [self._bytes(offset, length) for offset, length in spans]
+            else:
+                found = self._store.ranges(self.key, spans)
+            for (first, count), (offset, _), data in zip(runs, spans, found, strict=True):
+                if not self._verified[unit.number]:
+                    self._verify_spans(unit, crcs[first : first + count], data, offset)
+            return found
+
+        return Pieces(unit.stored, fetch, self._held[unit.number])
 
     def tiles(self, number: int, region: Region) -> np.ndarray:
         geometry, tile = self.geometry, self.index.tile or ()

@@ -274,7 +274,7 @@ class TensorDraft:
         self._torn = True
         for item in sample:
             if item.data is not None:
-                writer.add_encoded(item.data, item.pipeline, item.shape)
+                writer.add_encoded(item.data, item.pipeline, item.shape, item.seek)
             elif item.pictures:
                 writer.add_stored(item.shape, item.pictures)
             elif tile is not None:

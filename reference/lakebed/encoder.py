@@ -21,7 +21,8 @@ TILE_BYTES = 1 << 20
 
 
 class Item(NamedTuple):
-    """One item ready to be stored: an array for array units, or encoded bytes with their pipeline, one of each tile."""
+    """One item ready to be stored: an array for array units, or encoded bytes with their pipeline, one of each tile;
+    ``seek``: of a file, where parts of it lie."""
 
     shape: tuple[int, ...]
     array: np.ndarray | None = None
@@ -29,6 +30,7 @@ class Item(NamedTuple):
     pipeline: Pipeline = ()
     tile: tuple[int, ...] | None = None
     pictures: tuple[tuple[bytes, Pipeline], ...] = ()
+    seek: codecs.Seek | None = None
 
 
 Sample = list[Item] | None  # None: missing
@@ -96,7 +98,7 @@ def _file(tensor: Declared, file: EncodedFile) -> Item:
         raise error("E_FIDELITY_LABEL", "htype.lossless", detail)
     if row.check is not None and array is not None:
         htypes.check_sample(tensor, array.reshape(shape))
-    return Item(shape, data=kept[1], pipeline=codecs.verbatim(kept[0]))
+    return Item(shape, data=kept[1], pipeline=codecs.verbatim(kept[0]), seek=codecs.seek_entry(*kept))
 
 
 def _file_shape(tensor: Declared, file: EncodedFile) -> tuple[int, ...]:

@@ -18,6 +18,7 @@ from . import inspect_index, inspect_json, names
 from .canonical import canonical_faults
 from .check_chunk import Object, own_ref, trailer_faults
 from .check_commit import judge_commit
+from .check_seek import seek_faults
 from .codecs import names as pipeline_names
 from .errors import LakebedError, error
 from .format import chunk as layout
@@ -183,6 +184,7 @@ def _payload(data: Object, ref: ChunkRef, body: bytes, units: int, notes: list[S
         for clause, detail, at in canonical_faults(body, geometry):
             where = offset if at is None else offset + at
             notes.append(Span(where, 0, "index", clause, "", detail, "E_INDEX_CANONICAL"))
+        notes += [Span(offset, 0, "index", clause, "", said, code) for code, clause, said in seek_faults(geometry)]
     except LakebedError as cause:
         notes.append(Span(offset, 0, "index", cause.clause, "", cause.detail, cause.code))
         if ref.payload:

@@ -25,6 +25,7 @@ MEANINGS = {
     "codec": "the pipeline of each unit",
     "stored": "stored length of each unit",
     "crc": "CRC-32 of each started MiB of each unit",
+    "seek": "advice for reading parts of long sound and video",
 }
 
 

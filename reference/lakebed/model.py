@@ -17,7 +17,10 @@ MAX_RANK = 32
 
 @dataclass(frozen=True, slots=True)
 class ChunkIndex:
-    """What a chunk says of itself [chunk.index]. Columns are integers or arrays; ``items`` only in sequences."""
+    """What a chunk says of itself [chunk.index]. Columns are integers or arrays; ``items`` only in sequences.
+
+    ``seek``: the maps as they stand there, judged by who uses one [seek.advice].
+    """
 
     dtype: str
     samples: int
@@ -32,6 +35,7 @@ class ChunkIndex:
     codecs: tuple[Pipeline, ...] = ((),)
     codec: Column = 0
     stored: Column | None = None
+    seek: Any = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,14 @@ import hashlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from . import codecs, columns
 from .checksum import crc32
 from .codecs import RAW, Pipeline
+from .codecs.seek import MAX_ENTRIES, index_entry
 from .columns import Column
 from .format.chunk import HEAD, encode_tail
 from .geometry import CRC_SPAN
@@ -30,6 +32,7 @@ UNIT_ITEMS = 65536
 SIDE_BY_SIDE = 4096  # bytes of a unit from which handing it to another thread pays
 CHUNK_BYTES = 256 << 20
 INDEX_BYTES = 1 << 20
+SEEK_BYTES = 2 << 20  # of all seek entries of a chunk
 HASH_SPAN = 4 << 20
 MAX_CHUNK_SAMPLES = 1 << 26
 
@@ -88,6 +91,8 @@ class ChunkWriter:
         self._codec: list[int] = []
         self._stored: list[int] = []
         self._crc: list[int] = []
+        self._seek: list[dict[str, Any]] = []
+        self._seek_bytes = 0
         self._pending: list[bytes] = []
         self._pending_items = 0
         self._pending_bytes = 0
@@ -111,7 +116,7 @@ class ChunkWriter:
 
         Axes and sequence lengths are counted as if they differed from item to item: the next item may make it so.
         """
-        index = 12 * len(self._stored) + self._items * sum(map(_width, self._longest))
+        index = 12 * len(self._stored) + self._items * sum(map(_width, self._longest)) + self._seek_bytes
         if self.sequence:
             index += self.samples * _width(self._most)
         return (
@@ -234,7 +239,9 @@ class ChunkWriter:
 
     # --- items that are units of their own ------------------------------------------------------------------------
 
-    def add_encoded(self, data: bytes | memoryview, pipeline: Pipeline, shape: tuple[int, ...]) -> None:
+    def add_encoded(
+        self, data: bytes | memoryview, pipeline: Pipeline, shape: tuple[int, ...], seek: codecs.Seek | None = None
+    ) -> None:
         """One item whose stored bytes are made already: a media file, verbatim or encoded here."""
         self._flush_unit()
         self._add_shape(1, shape)
@@ -245,6 +252,7 @@ class ChunkWriter:
         tile = self.tile or ()
         self._add_shape(1, item.shape)
         grid = [-(-n // t) for n, t in zip(item.shape, tile, strict=True)]
+        self._note_seek(seek)
         for place in np.ndindex(*grid) if item.size else ():
             box = tuple(slice(p * t, (p + 1) * t) for p, t in zip(place, tile, strict=True))
             self._emit(array_bytes(np.ascontiguousarray(item[box])), 1)
@@ -261,9 +269,16 @@ class ChunkWriter:
         self._longest = [side and max(side, new) for side, new in zip(self._longest, largest, strict=True)]
 
     def add_stored_unit(
-        self, data: bytes | memoryview, pipeline: Pipeline, shapes: tuple[int, tuple[int, ...]] | np.ndarray
+        self,
+        data: bytes | memoryview,
+        pipeline: Pipeline,
+        shapes: tuple[int, tuple[int, ...]] | np.ndarray,
+        seek: codecs.Seek | None = None,
     ) -> None:
-        """One unit of whole items, taken over as it is stored; ``shapes``: (items, their shape), or int64 (n, rank)."""
+        """One unit of whole items, taken over as it is stored; ``shapes``: (items, their shape), or int64 (n, rank).
+
+        ``seek`` travels with it [seek.travel].
+        """
         self._flush_unit()
         if isinstance(shapes, tuple):
             self._add_shape(*shapes)
@@ -273,12 +288,19 @@ class ChunkWriter:
         self._unit(data, shapes[0] if isinstance(shapes, tuple) else len(shapes), pipeline)
 
     def _add_shape(self, count: int, shape: tuple[int, ...]) -> None:
+        self._note_seek(seek)
         self._note(count, shape)
         last = self._shapes[-1] if self._shapes else None
         if isinstance(last, tuple) and last[1] == shape:
             self._shapes[-1] = (last[0] + count, shape)
         else:
             self._shapes.append((count, shape))
+
+    def _note_seek(self, seek: codecs.Seek | None) -> None:
+        """Of the unit that comes next; left out rather than pass a limit [seek.write]."""
+        if seek is not None and len(self._seek) < MAX_ENTRIES and self._seek_bytes + seek.size <= SEEK_BYTES:
+            self._seek.append(index_entry(seek, len(self._stored)))
+            self._seek_bytes += seek.size + 128
 
     def _unit(self, data: bytes | memoryview, items: int, pipeline: Pipeline) -> None:
         view = memoryview(data)
@@ -353,6 +375,7 @@ class ChunkWriter:
         return columns.column(np.repeat(np.array(entries, np.uint64), counts))
 
     def _shape_columns(self) -> tuple[Column, ...]:
+            seek=tuple(self._seek),
         if not self._shapes:
             return (0,) * self.rank
         if len(self._shapes) == 1 and isinstance(self._shapes[0], tuple):

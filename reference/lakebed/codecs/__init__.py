@@ -1,6 +1,17 @@
 """Floor 1. Codecs: the registry, pipelines of them, and pictures. Pure: bytes in, bytes or arrays out."""
 
-from .media import decode_media, decode_part, encode_item, encode_media, given, kept, media_exact, media_header
+from .media import (
+    decode_media,
+    decode_part,
+    encode_item,
+    encode_media,
+    given,
+    kept,
+    media_exact,
+    media_header,
+    reach_part,
+    seek_entry,
+)
 from .pipeline import (
     RAW,
     Pipeline,
@@ -24,6 +35,7 @@ from .pipeline import (
 )
 from .registry import ALIASES, CODECS, codec
 from .row import Codec, Header, Param
+from .seek import Seek
 
 __all__ = [
     "ALIASES",
@@ -33,6 +45,7 @@ __all__ = [
     "Header",
     "Param",
     "Pipeline",
+    "Seek",
     "Step",
     "bounded",
     "codec",
@@ -56,7 +69,9 @@ __all__ = [
     "names",
     "parse_pipelines",
     "pipeline_from_index",
+    "reach_part",
     "resolve",
+    "seek_entry",
     "to_json",
     "verbatim",
 ]

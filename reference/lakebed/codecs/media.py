@@ -9,7 +9,8 @@ import numpy as np
 
 from ..errors import LakebedError, error
 from .registry import CODECS
-from .row import Codec, Header, Params, Shape
+from .row import Codec, Header, Params, Shape, corrupt
+from .seek import LARGEST, Seek
 
 
 def _row(name: str) -> Codec:
@@ -83,6 +84,35 @@ def encode_media(name: str, params: Params, array: np.ndarray) -> bytes:
 
     A dtype or shape that the format cannot hold, or a format that is only read: E_FIDELITY [codec.takes].
     """
+def reach_part(
+    name: str, file: Any, dtype: str, shape: tuple[int, ...], start: int, stop: int, seek: Seek | None
+) -> np.ndarray | None:
+    """Like :func:`decode_part`, of a ``file`` object that is fetched as it is read (``want(parts)`` tells it ahead).
+
+    None where the codec has no such way, or the seek entry does not fit: then the whole file is to be looked at.
+    """
+    row = _row(name)
+    return None if row.reach is None else row.reach(file, dtype, shape, start, stop, seek)
+
+
+def seek_entry(name: str, data: bytes) -> Seek | None:
+    """What a chunk's index may say of a file that was judged, for parts of it to be read; None: nothing
+    [seek.write]."""
+    row = _row(name)
+    if row.seek is None:
+        return None
+    found = row.seek(data, row.header(data))
+    return None if found is None or found.size > LARGEST else found
+
+
+def _believe(row: Codec, data: bytes, header: Header) -> None:
+    """So few bytes cannot hold so many pixels: E_CODEC_DATA before any is made [media.plausible]."""
+    if row.plausible is not None and math.prod(header.shape) > FREE:
+        reason = row.plausible(data, header)
+        if reason is not None:
+            raise corrupt("media.plausible", f"a {row.name} file is not believed: {reason}")
+
+
     row = _row(name)
     reason = "it is kept verbatim only" if row.write is None else row.takes(array.dtype.name, array.shape)
     if row.write is None or reason is not None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import LakebedError, error
+from .seek import Seek
 
 Params = Mapping[str, Any]
 Shape = tuple[int | None, ...]
@@ -98,7 +99,10 @@ class Codec:
     ``complete(array, params)`` (parameters that follow from the array); ``describe(data)``, its metadata;
     ``whole(data, header)``, why a file cannot be whole, judged before its pixels are made; ``part(data, header, start,
     stop)``, entries of the first axis without the others; ``judge(data, header)``, instead of pixels where all of them
-    would be too many to hold when a file is given. ``medium``: picture, audio, video, dicom, nifti, points or mesh.
+    would be too many to hold when a file is given; ``reach(file, dtype, shape, start, stop, seek)``, ``part`` of a
+    file that is fetched as it is read, by its seek entry (None: not in this way); ``seek(data, header)``, that entry;
+    ``untrue(data, seek)``, why an entry is not true of a file [seek.true].
+    ``medium``: picture, audio, video, dicom, nifti, points or mesh.
     ``packs`` names a format whose files ``pack`` makes smaller (None: not this one) and ``unpack`` gives back.
     ``needs(params, dtype, shape)``: (module, extra) that encoding so needs beyond ``library``.
     ``tolerance`` is the class of agreement that a port owes the reference's decode.
@@ -137,6 +141,9 @@ class Codec:
     judge: Callable[[bytes, Header], None] | None = None
     packs: str = ""
     pack: Callable[[bytes], bytes | None] | None = None
+    reach: Callable[[Any, str, tuple[int, ...], int, int, Seek | None], np.ndarray | None] | None = None
+    seek: Callable[[bytes, Header], Seek | None] | None = None
+    untrue: Callable[[bytes, Seek], str | None] | None = None
     unpack: Callable[[bytes], bytes] | None = None
     needs: Callable[[Params, str, Shape | None], tuple[str, str] | None] | None = None
 

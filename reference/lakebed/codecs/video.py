@@ -1,125 +1,22 @@
 """Floor 1. ``mp4`` ``mkv`` ``webm`` ``avi``: video kept as given; frames by number, exactly [codec.mp4] [codec.mkv]
 [codec.webm] [codec.avi] [video.frames].
-
-A packet scan, without decoding, gives every frame's time and which are key frames; a frame is decoded from the last
-key frame at or before it, and known by its time, never by counting.
 """
 
 from __future__ import annotations
 
-import io
-import zlib
-from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from ..extras import optional
-from .row import Codec, Header, Shape, corrupt
+from ..checksum import crc32
+from .film import Astray, checksum, entry, frames, from_point, rgb, straight, untrue
+from .row import Codec, Header, Shape
+from .seek import Seek
 
-_FLAGS = 2 | 0x2000 | 0x4000 | 0x40000 | 0x80000
-"""swscale: bilinear, full chroma out and in, accurate rounding, bit exact: within 1 of the formulas."""
-KEPT = 16
-
-
-class Frames(NamedTuple):
-    """``times`` of all frames in order, in units of ``base`` seconds; ``keys``: times that decoding can begin at."""
-
-    width: int
-    height: int
-    codec: str
-    pixels: str
-    base: tuple[int, int]
-    times: tuple[int, ...]
-    keys: tuple[int, ...]
-    colours: tuple[int, int, int, int]
-    rotation: int
-
-
-_kept: dict[tuple[int, int], Frames] = {}
-
-
-def _open(data: bytes, form: str) -> tuple[Any, Any]:
-    av = optional("av", "video")
-    try:
-        container = av.open(io.BytesIO(data), format=form, mode="r", metadata_errors="replace")
-        if not container.streams.video:
-            raise corrupt("media.corrupt", "a file without video")
-        return container, container.streams.video[0]
-    except (av.FFmpegError, ValueError, OSError, IndexError) as problem:
-        raise corrupt("media.corrupt", f"FFmpeg refuses it: {problem}") from problem
-
-
-def frames(data: bytes, form: str) -> Frames:
-    """The scan, kept for the files looked at last."""
-    key = (len(data), zlib.crc32(data))
-    found = _kept.get(key)
-    if found is None:
-        found = _scanned(data, form)
-        while len(_kept) >= KEPT:
-            _kept.pop(next(iter(_kept)), None)
-        _kept[key] = found
-    return found
-
-
-def _size(data: bytes, at: int) -> tuple[int, int]:
-    """An EBML size and the place behind it; the size that says "not known" is 0."""
-    width = 9 - data[at].bit_length()
-    value = int.from_bytes(data[at : at + width], "big") & ((1 << 7 * width) - 1)
-    return (0 if value == (1 << 7 * width) - 1 else value), at + width
-
-
-def _cut(data: bytes) -> bool:
-    """Does a Matroska segment end beyond the file? FFmpeg gives the frames that are there and says nothing."""
-    try:
-        size, at = _size(data, 4)
-        if data[at + size : at + size + 4] != b"\x18\x53\x80\x67":
-            return False
-        size, at = _size(data, at + size + 4)
-    except IndexError:
-        return False
-    return at + size > len(data)
-
-
-def _scanned(data: bytes, form: str) -> Frames:
-    av = optional("av", "video")
-    if form == "matroska" and _cut(data):
-        raise corrupt("media.corrupt", "the file ends before its segment does")
-    container, stream = _open(data, form)
-    with container:
-        times: list[int] = []
-        keys: list[int] = []
-        try:
-            for packet in container.demux(stream):
-                if packet.size == 0 or packet.is_discard:
-                    continue
-                time = packet.pts if packet.pts is not None else packet.dts
-                if time is None or packet.is_corrupt:
-                    raise corrupt("media.corrupt", "a video packet without a time, or damaged")
-                times.append(time)
-                if packet.is_keyframe:
-                    keys.append(time)
-        except (av.FFmpegError, ValueError) as problem:
-            raise corrupt("media.corrupt", f"damaged video: {problem}") from problem
-        context = stream.codec_context
-        colours = (context.colorspace, context.color_range, context.color_primaries, context.color_trc)
-        rotation = _rotation(stream)
-        base = stream.time_base or container.time_base
-        said = (context.width, context.height, context.name, context.pix_fmt or "")
-    if not times or not keys or len(set(times)) != len(times) or min(said[:2]) < 1:
-        raise corrupt(
-            "media.corrupt", f"{len(times)} video frames, {len(keys)} of them key frames, or times that repeat"
-        )
-    pair = (base.numerator, base.denominator)
-    return Frames(*said, pair, tuple(sorted(times)), tuple(sorted(keys)), tuple(map(int, colours)), rotation)  # type: ignore[arg-type]
-
-
-def _rotation(stream: Any) -> int:
-    try:
-        return int(stream.metadata.get("rotate", 0) or 0) % 360
-    except (TypeError, ValueError):
-        return 0
+KEPT = 4
+_sums: dict[tuple[int, int], list[int]] = {}
+"""Of the files judged last: each frame's checksum."""
 
 
 def _header(form: str) -> Callable[[bytes], Header]:
@@ -133,70 +30,88 @@ def _header(form: str) -> Callable[[bytes], Header]:
     return header
 
 
-def decoded(data: bytes, form: str, start: int, stop: int) -> Iterator[np.ndarray]:
-    """Frames [start, stop) as (H, W, 3) RGB [video.rgb], one by one; one that does not come is E_CODEC_DATA."""
-    av = optional("av", "video")
-    found = frames(data, form)
-    container, stream = _open(data, form)
-    with container:
-        stream.thread_type = "AUTO"
-        wanted = start
-        place = bisect_right(found.keys, found.times[start]) - 1 if start < stop else 0
-        try:
-            if wanted < stop and place > 0:
-                container.seek(found.keys[place], stream=stream, backward=True, any_frame=False)
-            for frame in container.decode(stream) if start < stop else ():
-                time = frame.pts if frame.pts is not None else frame.dts
-                if time is None or time < found.times[wanted]:
-                    continue
-                if time != found.times[wanted] or (frame.width, frame.height) != (found.width, found.height):
-                    break
-                yield frame.reformat(format="rgb24", interpolation=_FLAGS).to_ndarray()
-                wanted += 1
-                if wanted == stop:
-                    break
-        except (av.FFmpegError, ValueError) as problem:
-            raise corrupt("media.corrupt", f"damaged video at frame {wanted}: {problem}") from problem
-    if wanted != stop:
-        raise corrupt("media.corrupt", f"frame {wanted} of {len(found.times)} does not decode")
-
-
 def _part(form: str) -> Callable[[bytes, Header, int, int], np.ndarray]:
     def part(data: bytes, head: Header, start: int, stop: int) -> np.ndarray:
         out = np.empty((stop - start, *head.shape[1:]), np.uint8)
-        for place, frame in enumerate(decoded(data, form, start, stop)):
-            out[place] = frame
+        for place, frame in enumerate(straight(data, form, start, stop)):
+            out[place] = rgb(frame)
         return out
 
     return part
 
 
+def _reach(form: str) -> Callable[[Any, str, tuple[int, ...], int, int, Seek | None], np.ndarray | None]:
+    def reach(
+        file: Any, dtype: str, shape: tuple[int, ...], start: int, stop: int, seek: Seek | None
+    ) -> np.ndarray | None:
+        """Frames by way of a seek entry; None where there is none to follow, or it leads astray [seek.advice]."""
+        if seek is None or not seek.points or start >= stop or dtype != "uint8" or len(shape) != 4 or shape[3] != 3:
+            return None
+        parts = list(zip(seek.head[::2], seek.head[1::2], strict=True))
+        file.want([*parts, seek.extent(start, stop)])
+        out: list[np.ndarray] = []
+        try:
+            for frame in from_point(file, form, seek, start, stop, (shape[1], shape[2])):
+                out.append(rgb(frame))
+        except Astray:
+            return None
+        return np.stack(out)
+
+    return reach
+
+
 def _judge(form: str) -> Callable[[bytes, Header], None]:
     def judge(data: bytes, head: Header) -> None:
         """Every frame once, none of them kept [video.whole]."""
-        for _ in decoded(data, form, 0, head.shape[0]):
-            pass
+        _judged(data, form, head.shape[0])
 
     return judge
+
+
+def _judged(data: bytes, form: str, count: int) -> list[int]:
+    key = (len(data), crc32(data))
+    found = _sums.get(key)
+    if found is None:
+        found, seen = [], set()
+        for frame in straight(data, form, 0, count):
+            if frame.format.name not in seen:
+                rgb(frame)  # colours can be made of this form
+                seen.add(frame.format.name)
+            found.append(checksum(frame))
+        while len(_sums) >= KEPT:
+            _sums.pop(next(iter(_sums)), None)
+        _sums[key] = found
+    return found
+
+
+def _seek(form: str) -> Callable[[bytes, Header], Seek | None]:
+    def seek(data: bytes, head: Header) -> Seek | None:
+        """[seek.write], by way of the frames that were decoded when the file was judged."""
+        return entry(data, form, _judged(data, form, head.shape[0]))
+
+    return seek
+
+
+def _untrue(form: str) -> Callable[[bytes, Seek], str | None]:
+    return lambda data, seek: untrue(data, form, seek)
 
 
 def _describe(form: str) -> Callable[[bytes], dict[str, Any]]:
     def describe(data: bytes) -> dict[str, Any]:
         """Times are in units of time_base seconds; a constant step is told as such. Key frames are frame numbers."""
         found = frames(data, form)
-        steps = {b - a for a, b in zip(found.times, found.times[1:], strict=False)}
-        times: Any = list(found.times)
-        if len(steps) <= 1:
-            times = {"first": found.times[0], "step": steps.pop() if steps else 0}
-        place = {time: number for number, time in enumerate(found.times)}
+        times = found.times
+        steps = np.unique(np.diff(times))
         matrix, spread, primaries, transfer = found.colours
         return {
             "lossless": found.codec in ("ffv1", "rawvideo", "huffyuv", "png"),
             "codec": found.codec,
             "pixels": found.pixels,
             "time_base": list(found.base),
-            "times": times,
-            "keys": [place[key] for key in found.keys if key in place],
+            "times": times.tolist()
+            if len(steps) > 1
+            else {"first": int(times[0]), "step": int(steps[0]) if len(steps) else 0},
+            "keys": found.keys.tolist(),
             "colour": {"matrix": matrix, "range": spread, "primaries": primaries, "transfer": transfer},
             "rotation": found.rotation,
         }
@@ -227,6 +142,9 @@ def _row(name: str, about: str, form: str, sniff: Callable[[bytes], bool], **mor
         header=_header(form),
         pixels=lambda data, head: part(data, head, 0, head.shape[0]),
         part=part,
+        reach=_reach(form),
+        seek=_seek(form),
+        untrue=_untrue(form),
         judge=_judge(form),
         describe=_describe(form),
         **more,

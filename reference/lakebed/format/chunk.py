@@ -126,6 +126,8 @@ def encode_index(index: ChunkIndex) -> bytes:
     if index.stored is not None:
         out["stored"] = index.stored
     out["crc"] = index.crc
+    if index.seek:
+        out["seek"] = list(index.seek)
     return packing.encode(out)
 
 
@@ -162,6 +164,7 @@ def decode_index(data: bytes | memoryview) -> ChunkIndex:
         codecs=_codecs(_field(raw, "codecs", list, [[]]), raw["dtype"]),
         codec=_column(raw.get("codec", 0), "codec"),
         stored=None if "stored" not in raw else _column(raw["stored"], "stored"),
+        seek=raw.get("seek", ()),
     )
 
 
