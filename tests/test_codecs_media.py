@@ -216,3 +216,13 @@ def test_only_the_named_format_is_tried():
     with pytest.raises(LakebedError) as caught:
         codecs.decode_media("heic9", {}, data, "uint8", (4, 4, 3))
     assert caught.value.code == "E_CODEC_UNSUPPORTED"
+
+
+@pytest.mark.skipif(not installed("simplejpeg"), reason="simplejpeg is not installed")
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_that_ends_early_is_no_grey_picture(progressive):
+    data = saved(Image.fromarray(values("uint8", (64, 64, 3))), "JPEG", progressive=progressive)
+    for cut in (len(data) // 2, len(data) * 3 // 4):
+        with pytest.raises(LakebedError) as caught:
+            codecs.decode_media("jpeg", {}, data[:cut] + b"\xff\xd9", "uint8", (64, 64, 3))
+        assert (caught.value.code, caught.value.clause) == ("E_CODEC_DATA", "media.corrupt")

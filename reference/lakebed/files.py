@@ -63,6 +63,9 @@ class EncodedFile:
             raise error("E_SAMPLE_LIMIT", _CLAUSE, detail, object=self.name)
         try:
             header = row.header(self.data)
+            reason = None if row.plausible is None else row.plausible(self.data, header)
+            if reason is not None:
+                raise error("E_SAMPLE_FILE", "media.plausible", f"a {self.format} file is not believed: {reason}")
             reason = None if row.whole is None else row.whole(self.data, header)
             if reason is not None:
                 raise error("E_SAMPLE_FILE", _CLAUSE, f"a {self.format} file is not whole: {reason}")

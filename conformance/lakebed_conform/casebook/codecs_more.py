@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any
+import struct
 
 import numpy as np
 
 from lakebed_conform.builders import one
 from lakebed_conform.casebook import pictures as p
 from lakebed_conform.casebook.book import Book, case
-from lakebed_conform.casebook.hostile_bytes import LIES, budget
+from lakebed_conform.casebook.hostile_bytes import LIES, budget, patched
 from lakebed_conform.casebook.invalid_media import DATA, replaced
 from lakebed_conform.casebook.valid_codecs import RGB
 
-SIZES = {
-    "png_60000": [60_000, 60_000, 3], "jpeg_65500": [65_500, 65_500, 3], "webp_16383": [16_383, 16_383, 3],
-    "gif_screen_65535": [65_535, 65_535, 3], "tiff_2_31": [(1 << 31) - 1, (1 << 31) - 1, 3],
-    "bmp_2_30": [1 << 30, 1 << 30, 3],
+CLAIMS = {
+    **{name: (*LIES[name], int(name.rpartition("_")[2])) for name in ("png_60000", "jpeg_65500", "webp_16383")},
+    "gif_65535": (*LIES["gif_screen_65535"], 65_535),
+    "bmp_30000": ("bmp", patched("bmp", 18, struct.pack("<ii", 30_000, 30_000)), 30_000),
+    "tiff_30000": ("tiff", p.tiff(bytes(18), 30_000, 30_000, bits=8, channels=3, colour=2), 30_000),
 }  # fmt: skip
-for name, shape in SIZES.items():
-    codec, file = LIES[name]
+for name, (codec, file, side) in CLAIMS.items():
 
     @case(f"hostile/{name}_agreed", "media.plausible", "safety.bounded", features=(f"codec.{codec}",))
-    def _(b: Book, name=name, codec=codec, file=file, shape=shape) -> None:
+    def _(b: Book, name=name, codec=codec, file=file, side=side) -> None:
         budget(b, f"A small picture that claims a huge one, and the index agrees: {name.replace('_', ' ')}")
         why = "header and index agree on the claim; length and CRC on the file"
-        b.refuses(replaced(codec, file).fault("a", "index.shape", shape), DATA, why=why)
+        b.refuses(replaced(codec, file).fault("a", "index.shape", [side, side, 3]), DATA, why=why)
 
 
 @case("media/png_plain_large", "media.plausible", "codec.png", features=("codec.png",))
@@ -69,10 +69,12 @@ for name, array in PLAIN.items():
         _tiff(f"{name}_{order}", array, file, f"A TIFF page of {name}, {order}-endian", SCALED)
 
 U16RGB = (RGB.astype("<u2") * 257) ^ 0x0105
-_tiff("rgb_16", U16RGB, p.tiff(U16RGB.tobytes(), 2, 3, bits=16, channels=3, colour=2), "A TIFF of RGB in 16 bits", SCALED)
+_tiff(
+    "rgb_16", U16RGB, p.tiff(U16RGB.tobytes(), 2, 3, bits=16, channels=3, colour=2), "A TIFF of RGB in 16 bits", SCALED
+)
 ALPHA = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 _tiff("associated", ALPHA, p.tiff(ALPHA.tobytes(), 2, 3, bits=8, channels=4, colour=2, extra=1),
-      "A TIFF whose colours are multiplied by alpha", "Dividing by alpha rounds; what is stored is what is read.")  # fmt: skip
+      "A TIFF of colours times alpha", "Dividing by alpha rounds; what is stored is what is read.")  # fmt: skip
 
 
 def _bits(values: np.ndarray, bits: int) -> bytes:

@@ -11,6 +11,7 @@ from PIL.AvifImagePlugin import AvifImageFile
 
 from ..errors import error
 from ..extras import optional
+from .bounds import LOOSE, loose
 from .legacy import opened
 from .pictures import image_of, pixels, takes
 from .row import Codec, Header, Param, Params, corrupt
@@ -75,7 +76,7 @@ ROW = Codec(
     conditions="lossless is true",
     holds="uint8 of 3 or 4 channels",
     proves=("shape", "dtype"),
-    limits={"side": 16384},
+    limits={"side": 16384, **LOOSE},
     media_type="image/avif",
     suffixes=(".avif", ".avifs"),
     is_exact=lambda params, dtype, shape: bool(params.get("lossless")),
@@ -84,4 +85,5 @@ ROW = Codec(
     write=write,
     pixels=lambda data, head: pixels(AvifImageFile, data, head),
     describe=describe,
+    plausible=loose,
 )

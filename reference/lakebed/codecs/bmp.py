@@ -7,6 +7,7 @@ import struct
 import numpy as np
 from PIL.BmpImagePlugin import BmpImageFile
 
+from .bounds import LOOSE, loose
 from .pictures import pixels, saved, takes
 from .row import Codec, Header, Param, Params, corrupt
 
@@ -80,18 +81,17 @@ ROW = Codec(
     write=write,
     complete=complete,
     pixels=lambda data, head: pixels(BmpImageFile, data, head),
-    whole=lambda data, head: _short(data, head),
+    limits=dict(LOOSE),
+    plausible=lambda data, head: short(data, head),
 )
 
 
-def _short(data: bytes, head: Header) -> str | None:
-    """Why the file cannot be whole: an uncompressed picture needs its rows."""
+def short(data: bytes, head: Header) -> str | None:
+    """Why so few bytes cannot be the picture: uncompressed it needs its rows."""
     size = int.from_bytes(data[14:18], "little")
     bits = int.from_bytes(data[24:26] if size == 12 else data[28:30], "little")
     packing = 0 if size == 12 else int.from_bytes(data[30:34], "little")
     due = int.from_bytes(data[10:14], "little") + (head.shape[1] * bits + 31) // 32 * 4 * head.shape[0]
     if packing in (0, 3) and due > len(data):
         return f"the pixels need {due} bytes, there are {len(data)}"
-    if packing in (1, 2) and head.shape[0] * head.shape[1] > 256 * len(data):
-        return f"{len(data)} bytes cannot hold {head.shape[0]} x {head.shape[1]} pixels"
-    return None
+    return loose(data, head) if packing in (1, 2) else None  # its escapes leave out as many rows as they like

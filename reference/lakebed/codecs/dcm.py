@@ -106,10 +106,14 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def whole(data: bytes, head: Header) -> str | None:
+def plausible(data: bytes, head: Header) -> str | None:
     due = int(np.prod(head.shape, dtype=object)) * np.dtype(head.dtype).itemsize
-    plain = _syntax(_opened(data)) in ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
-    if due > (1 if plain else 1032) * len(data):
+    found = _opened(data)
+    if _syntax(found) not in ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"):
+        due //= 1032
+    elif getattr(found, "PhotometricInterpretation", "") == "YBR_FULL_422":
+        due = due * 2 // 3  # two pixels share their chroma
+    if due > len(data):
         return f"{len(data)} bytes cannot hold {head.shape} pixels"
     return None
 
@@ -139,5 +143,5 @@ ROW = Codec(
     header=header,
     pixels=decoded,
     describe=describe,
-    whole=whole,
+    plausible=plausible,
 )

@@ -8,6 +8,7 @@ import numpy as np
 from PIL.BmpImagePlugin import DibImageFile
 
 from . import bmp
+from .bounds import LOOSE
 from .pictures import image_of, pixels
 from .row import Codec, Header, Params, corrupt
 
@@ -61,5 +62,6 @@ ROW = Codec(
     write=write,
     complete=bmp.complete,
     pixels=lambda data, head: pixels(DibImageFile, data, head),
-    whole=lambda data, head: bmp._short(_as_bmp(data), head),
+    limits=dict(LOOSE),
+    plausible=lambda data, head: bmp.short(_as_bmp(data), head),
 )

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from PIL.GifImagePlugin import GifImageFile
 
+from .bounds import LOOSE, loose
 from .pictures import _FAULTS, takes
 from .row import Codec, Header, corrupt
 
@@ -86,12 +87,13 @@ ROW = Codec(
     library="PIL",
     tolerance="E",
     proves=("shape", "dtype"),
-    limits={"side": 65535},
+    limits={"side": 65535, **LOOSE},
     media_type="image/gif",
     suffixes=(".gif",),
     sniff=lambda data: data[:6] in (b"GIF87a", b"GIF89a"),
     header=header,
     pixels=decoded,
     describe=describe,
+    plausible=loose,
     whole=whole,
 )

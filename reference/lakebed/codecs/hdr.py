@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from ..extras import optional
-from .legacy import sparse
+from .bounds import sparse
 from .pictures import _FAULTS, _settled, takes
 from .row import Codec, Header, corrupt
 
@@ -51,5 +51,5 @@ ROW = Codec(
     sniff=lambda data: data.startswith(_MAGICS),
     header=header,
     pixels=decoded,
-    whole=sparse(4 * 3 * 127),
+    plausible=sparse(4 * 3 * 127),
 )

@@ -50,6 +50,11 @@ def decoded(data: bytes, head: Header) -> np.ndarray:
     return pixels(IcoImageFile, alone + entry, head)
 
 
+def plausible(data: bytes, head: Header) -> str | None:
+    entry = _largest(data)
+    return png.plausible(entry, head) if entry[:8] == png._MAGIC else None
+
+
 def whole(data: bytes, head: Header) -> str | None:
     entry = _largest(data)
     if entry[:8] == png._MAGIC:
@@ -81,5 +86,6 @@ ROW = Codec(
     write=write,
     complete=lambda array, params: {"bits": 1 if array.dtype == bool else 8 * array.itemsize},
     pixels=decoded,
+    plausible=plausible,
     whole=whole,
 )

@@ -14,6 +14,7 @@ import numpy as np
 from PIL.JpegImagePlugin import JpegImageFile
 
 from ..extras import installed, optional
+from .bounds import LOOSE, at_least, loose
 from .pictures import orientation, pixels, saved, takes
 from .row import Codec, Header, Param, Params, corrupt
 
@@ -21,6 +22,8 @@ _CHANNELS = {1: (), 3: (3,), 4: (4,)}
 _SOF = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
 _JPEG_LS = 0xF7
 _HUFFMAN = (0xC0, 0xC1, 0xC2)
+_HARMLESS = ("extraneous bytes", "ICC marker", "subsampling", "colorspace")
+"""Complaints of simplejpeg that no pixel is missing for, or that are of its own making."""
 _DECODED = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
 
 
@@ -77,13 +80,15 @@ def _frame(marker: int, head: bytes) -> Header:
 
 
 def decoded(data: bytes, head: Header) -> np.ndarray:
-    """simplejpeg where it is installed: the same library and bits as Pillow, in half the time. It refuses files with
-    small faults that Pillow reads; those, and CMYK, go to Pillow."""
+    """simplejpeg where it is installed: the same library and bits as Pillow, in half the time, and it tells what
+    libjpeg merely warns of [media.corrupt]. CMYK, odd sub-sampling and harmless faults go to Pillow."""
     fast = _turbo()
     if fast is not None and head.shape[2:] != (4,):
         try:
             found = fast(data, "Gray" if len(head.shape) == 2 else "RGB")
-        except ValueError:
+        except ValueError as problem:
+            if not any(words in str(problem) for words in _HARMLESS):
+                raise corrupt("media.corrupt", f"a damaged JPEG picture: {problem}") from problem
             return pixels(JpegImageFile, data, head)
         if found.size == math.prod(head.shape) and found.shape[:2] == head.shape[:2]:
             return found.reshape(head.shape)
@@ -110,12 +115,26 @@ def describe(data: bytes) -> dict[str, Any]:
     return found
 
 
+def plausible(data: bytes, head: Header) -> str | None:
+    """Huffman codes have a bit at the least: one for each 8 x 8 block of a component when progressive, else two."""
+    for marker, start, end in _segments(data):
+        if marker in _SOF:
+            if marker not in _HUFFMAN:
+                return loose(data, head)
+            factors = [(part >> 4, part & 15) for part in data[start + 7 : end : 3]]
+            wide, high = (max((each[axis] for each in factors), default=0) for axis in (0, 1))
+            if not wide or not high:
+                raise corrupt("media.corrupt", "a JPEG frame with a sampling factor of 0")
+            groups = -(-head.shape[0] // (8 * high)) * -(-head.shape[1] // (8 * wide))
+            blocks = groups * sum(across * down for across, down in factors)
+            return at_least(blocks if marker == 0xC2 else 2 * blocks, data, head)
+    return None
+
+
 def whole(data: bytes, head: Header) -> str | None:
-    """Why the file cannot be whole: no end marker, or too few bytes for its pixels (a bit for each 8 x 8 block)."""
-    scan = marker = 0
-    for marker, _, end in _segments(data):
-        if marker in _HUFFMAN and head.shape[0] * head.shape[1] > 512 * len(data):
-            return f"{len(data)} bytes cannot hold {head.shape[0]} x {head.shape[1]} pixels"
+    """Why the file cannot be whole: no end marker."""
+    scan = 0
+    for _, _, end in _segments(data):
         scan = end
     if scan > len(data):
         return "the file ends in its first scan's header"
@@ -140,7 +159,7 @@ ROW = Codec(
     library="PIL",
     tolerance="A",
     proves=("shape", "dtype"),
-    limits={"side": 65535},
+    limits={"side": 65535, **LOOSE},
     media_type="image/jpeg",
     suffixes=(".jpg", ".jpeg", ".jpe", ".jfif"),
     sniff=lambda data: data[:3] == b"\xff\xd8\xff",
@@ -148,6 +167,7 @@ ROW = Codec(
     write=write,
     pixels=decoded,
     describe=describe,
+    plausible=plausible,
     whole=whole,
     holds="uint8: rank 2, or 1 or 3 channels",
 )

@@ -12,6 +12,7 @@ import numpy as np
 from PIL.Jpeg2KImagePlugin import Jpeg2KImageFile
 
 from ..extras import installed, optional
+from .bounds import LOOSE, loose
 from .pictures import _FAULTS, _settled, colour16, pixels, saved, takes
 from .row import Codec, Header, Param, Params, corrupt
 
@@ -148,6 +149,7 @@ ROW = Codec(
     conditions="lossless is true",
     holds="uint8 and uint16 of 1 to 4 channels",
     proves=("shape", "dtype"),
+    limits=dict(LOOSE),
     media_type="image/jp2",
     suffixes=(".jp2", ".j2k", ".jpc", ".jpx", ".j2c"),
     is_exact=lambda params, dtype, shape: bool(params.get("lossless")),
@@ -156,5 +158,6 @@ ROW = Codec(
     write=write,
     pixels=decoded,
     describe=describe,
+    plausible=loose,
     whole=whole,
 )

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..extras import optional
+from .bounds import LOOSE, loose
 from .pictures import _FAULTS, _settled, takes
 from .row import Codec, Header, Param, Params, corrupt
 
@@ -183,6 +184,7 @@ ROW = Codec(
     conditions="lossless is true",
     holds="uint8 and uint16 of 1 to 4 channels, float32 of 1 or 3",
     proves=("shape", "dtype"),
+    limits=dict(LOOSE),
     media_type="image/jxl",
     suffixes=(".jxl",),
     is_exact=lambda params, dtype, shape: bool(params.get("lossless")),
@@ -191,4 +193,5 @@ ROW = Codec(
     write=write,
     pixels=decoded,
     describe=describe,
+    plausible=loose,
 )

@@ -84,7 +84,7 @@ def _packed(data: bytes, head: Header) -> np.ndarray:
     return _placed(cloud, grid)
 
 
-def whole(data: bytes, head: Header) -> str | None:
+def plausible(data: bytes, head: Header) -> str | None:
     cloud = _parsed(data)
     if cloud.form & 0x80:
         return "too few bytes for its points" if cloud.points > 2000 * len(data) else None
@@ -123,7 +123,7 @@ ROW = Codec(
     pixels=lambda data, head: _plain(data, head, 0, head.shape[0]),
     part=_plain,
     describe=describe,
-    whole=whole,
+    plausible=plausible,
 )
 LAZ = Codec(
     "laz",
@@ -141,5 +141,5 @@ LAZ = Codec(
     header=_header(True),
     pixels=_packed,
     describe=describe,
-    whole=whole,
+    plausible=plausible,
 )

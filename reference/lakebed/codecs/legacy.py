@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .bounds import sparse
 from .pictures import _FAULTS, Plugin, pixels, saved, takes
 from .row import Codec, Header, Param, Params, corrupt
 
@@ -46,16 +47,6 @@ def opened(plugin: Plugin, data: bytes, kinds: Mapping[str, tuple[int, ...]]) ->
     refuse = None if known else f"pixels of mode {image.mode} are not decoded here"
     also = ("bool",) if image.mode == "1" else ()
     return Header(dtype, (height, width, *channels), also=also, refuse=refuse)
-
-
-def sparse(ratio: int) -> Callable[[bytes, Header], str | None]:
-    """A ``whole``: no file of the format gives more than ``ratio`` bytes of pixels for one of its own."""
-
-    def reason(data: bytes, head: Header) -> str | None:
-        due = int(np.prod(head.shape, dtype=object)) * np.dtype(head.dtype).itemsize
-        return f"{len(data)} bytes cannot hold {head.shape} pixels" if due > ratio * len(data) else None
-
-    return reason
 
 
 def bits(array: np.ndarray, params: Params) -> Params:
@@ -108,7 +99,7 @@ def picture(
         write=lambda array, params: saved(array, form, **options),
         complete=bits,
         pixels=lambda data, head: pixels(plugin, data, head),
-        whole=sparse(ratio),
+        plausible=sparse(ratio),
     )
 
 

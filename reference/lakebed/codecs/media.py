@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from ..errors import LakebedError, error
+from .bounds import FREE, PIXELS
 from .registry import CODECS
 from .row import Codec, Header, Params, Shape, corrupt
 from .seek import LARGEST, Seek
@@ -38,7 +40,8 @@ def decode_media(
     """The array of ``dtype`` and ``shape`` that the file holds (it may be read-only).
 
     Grey gets a last axis of one in a tensor of rank 3 [media.gray], [picture.shape]. The recorded shape is the budget:
-    a header that disagrees is E_MEDIA_SHAPE before any pixel is made [media.header]; a damaged stream is E_CODEC_DATA;
+    a header that disagrees is E_MEDIA_SHAPE before any pixel is made [media.header]; too few bytes for what it says
+    [media.plausible] or a damaged stream is E_CODEC_DATA;
     a variant that nothing here decodes exactly is E_CODEC_UNSUPPORTED [picture.other] or E_EXTRA_MISSING
     [picture.rgb16].
     """
@@ -52,6 +55,7 @@ def decode_media(
         if header.refuse is not None:
             code = "E_EXTRA_MISSING" if header.clause == "picture.rgb16" else "E_CODEC_UNSUPPORTED"
             raise error(code, header.clause, header.refuse)
+        _believe(row, data, header)
         array = row.pixels(data, header)
     except LakebedError as problem:
         if object is None and offset is None:
@@ -76,14 +80,10 @@ def decode_part(
     header = row.header(data)
     if not header.agrees(dtype, shape) or header.refuse is not None:
         return decode_media(name, {}, data, dtype, shape)[start:stop]
+    _believe(row, data, header)
     return row.part(data, header, start, stop)
 
 
-def encode_media(name: str, params: Params, array: np.ndarray) -> bytes:
-    """``array`` as a file of the format; parameters that are absent take their defaults.
-
-    A dtype or shape that the format cannot hold, or a format that is only read: E_FIDELITY [codec.takes].
-    """
 def reach_part(
     name: str, file: Any, dtype: str, shape: tuple[int, ...], start: int, stop: int, seek: Seek | None
 ) -> np.ndarray | None:
@@ -113,12 +113,22 @@ def _believe(row: Codec, data: bytes, header: Header) -> None:
             raise corrupt("media.plausible", f"a {row.name} file is not believed: {reason}")
 
 
+def encode_media(name: str, params: Params, array: np.ndarray) -> bytes:
+    """``array`` as a file of the format; parameters that are absent take their defaults.
+
+    A dtype or shape that the format cannot hold, or a format that is only read: E_FIDELITY [codec.takes].
+    """
     row = _row(name)
     reason = "it is kept verbatim only" if row.write is None else row.takes(array.dtype.name, array.shape)
     if row.write is None or reason is not None:
         detail = f"{name} cannot encode a {array.dtype} array of {array.shape}: {reason}"
         raise error("E_FIDELITY", "codec.takes", detail)
-    return row.write(np.ascontiguousarray(array), _complete(row, params))
+    data = row.write(np.ascontiguousarray(array), _complete(row, params))
+    if array.size > PIXELS and row.plausible is not None:
+        reason = row.plausible(data, row.header(data))
+        if reason is not None:
+            raise error("E_FIDELITY", "media.plausible", f"{name} makes a file of it that no reader believes: {reason}")
+    return data
 
 
 def encode_item(pipeline: tuple[Any, ...], array: np.ndarray) -> tuple[tuple[Any, ...], bytes]:

@@ -89,7 +89,7 @@ def decoded(data: bytes, head: Header) -> np.ndarray:
     return flat.astype(head.dtype, copy=False).reshape(volume.shape, order="F")
 
 
-def whole(data: bytes, head: Header) -> str | None:
+def plausible(data: bytes, head: Header) -> str | None:
     due = _parsed(data).start + math.prod(head.shape) * np.dtype(head.dtype).itemsize
     return f"the volume needs {due} bytes, there are {len(data)}" if due > len(data) else None
 
@@ -148,7 +148,7 @@ ROW = Codec(
     write=write,
     pixels=decoded,
     describe=describe,
-    whole=whole,
+    plausible=plausible,
 )
 
 
@@ -204,7 +204,7 @@ GZ = Codec(
     write=lambda array, params: gzip.compress(write(array, params), params["level"], mtime=0),
     pixels=lambda data, head: decoded(_all(data, head), head),
     describe=lambda data: describe(_start(data, 544)),
-    whole=_short,
+    plausible=_short,
 )
 
 

@@ -75,7 +75,7 @@ def decoded(data: bytes, head: Header) -> np.ndarray:
         raise corrupt("media.corrupt", f"PLY numbers: {problem}") from problem
 
 
-def whole(data: bytes, head: Header) -> str | None:
+def plausible(data: bytes, head: Header) -> str | None:
     mesh = _parsed(data)
     each = sum(int(form[1]) for _, form in mesh.fields) if mesh.order else 2 * len(mesh.fields)
     due = mesh.start + head.shape[0] * each - (0 if mesh.order else 1)
@@ -117,5 +117,5 @@ ROW = Codec(
     complete=lambda array, params: {"bits": 8 * array.itemsize},
     pixels=decoded,
     describe=describe,
-    whole=whole,
+    plausible=plausible,
 )

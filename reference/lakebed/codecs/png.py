@@ -13,6 +13,7 @@ import numpy as np
 from PIL.PngImagePlugin import PngImageFile
 
 from ..extras import installed, optional
+from .bounds import at_least
 from .pictures import _FAULTS, _settled, colour16, orientation, pixels, saved, takes
 from .row import Codec, Header, Param, Params, corrupt
 
@@ -76,19 +77,19 @@ def describe(data: bytes) -> dict[str, Any]:
 
 
 def whole(data: bytes, head: Header) -> str | None:
-    """Why the file cannot be whole: a broken chunk, no end, or too little deflate data (its ratio ends at 1032)."""
-    stored, ended = 0, False
+    """Why the file cannot be whole: a broken chunk, or no end."""
     for kind, start, end in _chunks(data):
         if zlib.crc32(data[start - 4 : end]) != struct.unpack_from(">I", data, end)[0]:
             return f"the checksum of chunk {kind!r} is wrong"
-        stored += end - start if kind == b"IDAT" else 0
-        ended = kind == b"IEND"
-        if ended:
-            break
-    if not ended:
-        return "the IEND chunk is missing"
+        if kind == b"IEND":
+            return None
+    return "the IEND chunk is missing"
+
+
+def plausible(data: bytes, head: Header) -> str | None:
+    """Deflate gives at most 1,032 bytes of rows for each of its own."""
     bits = data[24] * _SAMPLES[data[25]] * head.shape[0] * head.shape[1]
-    return f"{stored} bytes cannot hold {head.shape} pixels" if bits > 8 * 1040 * (stored + 16) else None
+    return at_least(bits // 1032, data, head)
 
 
 def _all_there(data: bytes) -> bool:
@@ -150,5 +151,7 @@ ROW = Codec(
     write=write,
     pixels=decoded,
     describe=describe,
+    limits={"ratio": 1032},
+    plausible=plausible,
     whole=whole,
 )

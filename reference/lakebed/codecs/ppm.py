@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .bounds import sparse
 from .legacy import bits, words
 from .pictures import takes
 from .row import Codec, Header, Param, Params, corrupt
@@ -143,11 +144,6 @@ def _sniff(data: bytes) -> bool:
     return data[:1] == b"P" and data[1:2] in b"1234567fF" and data[2:3] in (b"\n", b"\r", b" ", b"\t", b"#")
 
 
-def whole(data: bytes, head: Header) -> str | None:
-    due = math.prod(head.shape) * np.dtype(head.dtype).itemsize
-    return f"{len(data)} bytes cannot hold {head.shape} pixels" if due > 8 * len(data) else None
-
-
 ROW = Codec(
     "ppm",
     "media",
@@ -165,5 +161,5 @@ ROW = Codec(
     write=write,
     complete=bits,
     pixels=decoded,
-    whole=whole,
+    plausible=sparse(8),
 )

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 
 from ..extras import optional
-from .legacy import sparse
+from .bounds import sparse
 from .pictures import _FAULTS, _settled, takes
 from .row import Codec, Header, Param, Params, corrupt
 
@@ -30,9 +30,7 @@ def decoded(data: bytes, head: Header) -> np.ndarray:
 
 
 def whole(data: bytes, head: Header) -> str | None:
-    if data[-8:] != b"\0\0\0\0\0\0\0\1":
-        return "the end mark is missing"
-    return sparse(62 * head.shape[2])(data, head)
+    return None if data[-8:] == b"\0\0\0\0\0\0\0\1" else "the end mark is missing"
 
 
 def write(array: np.ndarray, params: Params) -> bytes:
@@ -57,5 +55,6 @@ ROW = Codec(
     write=write,
     complete=lambda array, params: {"channels": array.shape[2]},
     pixels=decoded,
+    plausible=lambda data, head: sparse(62 * head.shape[2])(data, head),
     whole=whole,
 )

@@ -97,6 +97,7 @@ class Codec:
     (the largest encoded length) and ``ratio`` (no more bytes than that can come out of one).
     Media: ``header(data)``; ``pixels(data, header)``; ``write(array, params)`` (None: verbatim files only) and
     ``complete(array, params)`` (parameters that follow from the array); ``describe(data)``, its metadata;
+    ``plausible(data, header)``, why so few bytes cannot hold what the header says [media.plausible];
     ``whole(data, header)``, why a file cannot be whole, judged before its pixels are made; ``part(data, header, start,
     stop)``, entries of the first axis without the others; ``judge(data, header)``, instead of pixels where all of them
     would be too many to hold when a file is given; ``reach(file, dtype, shape, start, stop, seek)``, ``part`` of a
@@ -136,14 +137,15 @@ class Codec:
     complete: Callable[[np.ndarray, Params], Params] | None = None
     pixels: Callable[[bytes, Header], np.ndarray] = _absent
     describe: Callable[[bytes], dict[str, Any]] | None = None
+    plausible: Callable[[bytes, Header], str | None] | None = None
     whole: Callable[[bytes, Header], str | None] | None = None
     part: Callable[[bytes, Header, int, int], np.ndarray] | None = None
     judge: Callable[[bytes, Header], None] | None = None
-    packs: str = ""
-    pack: Callable[[bytes], bytes | None] | None = None
     reach: Callable[[Any, str, tuple[int, ...], int, int, Seek | None], np.ndarray | None] | None = None
     seek: Callable[[bytes, Header], Seek | None] | None = None
     untrue: Callable[[bytes, Seek], str | None] | None = None
+    packs: str = ""
+    pack: Callable[[bytes], bytes | None] | None = None
     unpack: Callable[[bytes], bytes] | None = None
     needs: Callable[[Params, str, Shape | None], tuple[str, str] | None] | None = None
 

@@ -1,160 +1,150 @@
 """Floor 1. ``tiff``: exact pictures of many dtypes; the first page of a file [codec.tiff].
 
-Grey: [picture.gray8], [picture.gray16], [picture.gray32]; with alpha: [picture.gray_alpha]; [picture.tiff_cmyk].
+Grey: [picture.gray8], [picture.gray16], [picture.gray32]; with alpha: [picture.gray_alpha]; [picture.tiff_cmyk]; what
+else there is: [picture.tiff]. Pages that Pillow holds go to libtiff, other ones are read in ``tiff_plain``.
 """
 
 from __future__ import annotations
 
+import math
 import struct
 from typing import Any
 
 import numpy as np
 from PIL.TiffImagePlugin import TiffImageFile
 
+from . import tiff_plain
+from .bounds import LOOSE, loose
 from .pictures import pixels, saved, takes
-from .row import Codec, Header, Param, Params, corrupt
+from .row import Codec, Header, Param, Params
+from .tiff_page import ICC, MAGICS, Page, directory, first, one, page
 
-_MAGICS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-_FORMS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 18: "Q"}
-_DTYPES = {
-    **{(1, bits): "uint8" for bits in (1, 2, 4, 8)},
-    (1, 16): "uint16",
-    (2, 32): "int32",
-    (3, 32): "float32",
-}
-_PACKINGS = {
-    1: "none", 2: "CCITT", 3: "fax 3", 4: "fax 4", 5: "LZW", 6: "old JPEG", 7: "JPEG", 8: "deflate", 32773: "PackBits",
-    32946: "deflate", 34925: "LZMA", 50000: "zstd",
-}  # fmt: skip
-_COLOURS = {0: (1,), 1: (1, 2), 2: (3, 4), 3: (1,), 5: (4,), 6: (3,)}
-Tags = dict[int, tuple[int, ...]]
+_NAMES = {(2, bits): f"int{bits}" for bits in (8, 16, 32, 64)} | {(3, bits): f"float{bits}" for bits in (16, 32, 64)}
+_NAMES |= {(1, 64): "uint64", (6, 64): "complex64", (6, 128): "complex128"}
+_HELD = {(1, bits) for bits in (1, 2, 4, 8, 16)} | {(2, 32), (3, 32)}
+"""(form, bits) of one channel that Pillow holds."""
+_BY_LIBTIFF = {2: "CCITT", 3: "fax 3", 4: "fax 4", 6: "old JPEG", 7: "JPEG"}
+_CHANNELS = {0: (1,), 1: (1, 2, 3, 4), 2: (3, 4), 3: (1,), 5: (4,), 6: (3,)}
+_COLOURS = {4: "a mask", 6: "YCbCr", 8: "CIE L*a*b*", 9: "ICC L*a*b*", 10: "ITU L*a*b*", 32803: "a colour filter array",
+            32844: "LogL", 32845: "LogLuv"}  # fmt: skip
+_LEAST = {1: 1, 5: 4096, 8: 1032, 32773: 64, 32946: 1032}
+"""The most bytes of rows that one stored byte can give, by compression."""
 
 
-def _directory(data: bytes, place: int, order: str, big: bool, *, wide: bool = False) -> tuple[Tags, int]:
-    """The integer tags of the directory at ``place``, and where the next one is (0: none).
-
-    Tags of more than 64 values (strip tables) only when ``wide``.
-    """
-    if not 0 < place < len(data):
-        raise corrupt("media.corrupt", f"a TIFF directory at byte {place} is outside the file")
-    try:
-        (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, place)
-        place += 8 if big else 2
-        each, form, room = (20, "HHQ", 8) if big else (12, "HHI", 4)
-        if count > 4096 or place + count * each > len(data):
-            raise corrupt("media.corrupt", f"a TIFF directory of {count} entries does not fit the file")
-        tags: Tags = {}
-        for entry in range(place, place + count * each, each):
-            tag, kind, many = struct.unpack_from(order + form, data, entry)
-            size = _SIZES.get(kind, 0) * many
-            at = entry + each - room
-            if size > room:
-                (at,) = struct.unpack_from(order + ("Q" if big else "I"), data, at)
-            if kind in _FORMS and (many <= 64 or (wide and at + size <= len(data))):
-                tags[tag] = struct.unpack_from(f"{order}{many}{_FORMS[kind]}", data, at)
-            elif tag == 34675:
-                tags[tag] = (many,)
-        after = place + count * each
-        follows = after + room <= len(data)
-        following = struct.unpack_from(order + ("Q" if big else "I"), data, after)[0] if follows else 0
-    except (struct.error, OverflowError) as problem:
-        raise corrupt("media.corrupt", f"a TIFF directory runs past the end: {problem}") from problem
-    return tags, following
-
-
-def _first(data: bytes) -> tuple[str, bool, int]:
-    if data[:4] not in _MAGICS or len(data) < 16:
-        raise corrupt("media.corrupt", "no TIFF file: the magic is missing")
-    order, big = ("<" if data[:2] == b"II" else ">"), data[2:4] in (b"+\0", b"\0+")
-    (place,) = struct.unpack_from(order + ("Q" if big else "I"), data, 8 if big else 4)
-    return order, big, place
+def _page(data: bytes, *, wide: bool = False) -> tuple[Page, str, bool]:
+    order, big, place = first(data)
+    return page(directory(data, place, order, big, wide=wide)[0]), order, big
 
 
 def header(data: bytes) -> Header:
-    order, big, place = _first(data)
-    tags, _ = _directory(data, place, order, big)
-    try:
-        sides = (tags[257][0], tags[256][0])
-    except KeyError as problem:
-        raise corrupt("media.corrupt", "a TIFF file without width or height") from problem
-    packing = tags.get(259, (1,))[0]
-    bits = tags.get(258, (1,))
-    samples = tags.get(277, (1,))[0]
-    form = tags.get(339, (1,))[0]
-    colour = tags.get(262, (0 if packing in (2, 3, 4) else 1,))[0]
-    if min(sides) < 1 or not 1 <= samples <= 64 or len(set(bits[:samples])) != 1:
-        raise corrupt("media.corrupt", f"a TIFF page of {sides} pixels with {samples} samples of {bits} bits")
-    name = _DTYPES.get((1 if form == 4 else form, bits[0]))
-    shape = sides if samples == 1 else (*sides, samples)
-    if colour == 3 and samples == 1:
-        shape = (*sides, 3)
-    refuse = _variant(name, bits[0], form, samples, colour, packing, tags.get(338, ()))
-    if refuse is None and order == ">" and big:
-        refuse = "big-endian BigTIFF is not decoded here"
-    also = ("bool",) if bits[0] == 1 and samples == 1 and colour in (0, 1) else ()
-    return Header(name or "uint8", shape, also=also, refuse=refuse)
+    said, _, _ = _page(data)
+    shape = said.sides if said.samples == 1 else (*said.sides, said.samples)
+    if said.colour == 3 and said.samples == 1:
+        shape = (*said.sides, 3)
+    also = ("bool",) if said.bits == 1 and said.samples == 1 and said.colour in (0, 1) else ()
+    return Header(_dtype(said) or "uint8", shape, also=also, refuse=_refused(said))
 
 
-def _variant(
-    name: str | None, bits: int, form: int, samples: int, colour: int, packing: int, extra: tuple[int, ...]
-) -> str | None:
+def _dtype(said: Page) -> str | None:
+    """The dtype that holds the page's numbers: of their width, or for odd widths the next unsigned one."""
+    if said.form == 1 and 1 <= said.bits <= 32:
+        return "uint8" if said.bits <= 8 else "uint16" if said.bits <= 16 else "uint32"
+    return _NAMES.get((said.form, said.bits))
+
+
+def _refused(said: Page) -> str | None:
     """Why a page of this kind is not one whose array the format defines; None when it is [picture.other]."""
-    if name is None:
-        return f"TIFF with {bits}-bit samples of format {form} is not decoded here"
-    if packing not in _PACKINGS:
-        return f"TIFF compression {packing} is not decoded here"
-    if samples not in _COLOURS.get(colour, ()) or (colour == 6 and packing not in (6, 7)):
-        return f"TIFF of photometric {colour} with {samples} samples is not decoded here"
-    if (samples > 1 or colour == 3) and (name != "uint8" or (samples > 1 and bits != 8)):
-        return f"TIFF of photometric {colour} with {samples} samples of {bits} bits is not decoded here"
-    if (samples == 2 and extra != (2,)) or (samples == 4 and colour == 2 and extra not in ((), (2,))):
-        return "TIFF with associated alpha or unspecified extra samples is not decoded here"
+    if _dtype(said) is None:
+        return f"TIFF with {said.bits}-bit samples of format {said.form} is not decoded here"
+    if said.packing not in tiff_plain.PACKINGS and said.packing not in _BY_LIBTIFF:
+        return f"TIFF compression {said.packing} is not decoded here"
+    jpeg = said.packing in (6, 7)
+    if said.samples not in _CHANNELS.get(said.colour, ()) or (said.colour == 6 and not jpeg):
+        what = _COLOURS.get(said.colour, f"photometric {said.colour}")
+        return f"TIFF of {what} with {said.samples} samples is not decoded here"
+    if said.colour == 3 and (said.bits > 8 or said.form != 1):
+        return f"TIFF palettes of {said.bits} bits are not decoded here"
+    if said.packing in _BY_LIBTIFF and not _held(said):
+        how = f"{_BY_LIBTIFF[said.packing]} with {said.samples} samples of {said.bits} bits"
+        return f"TIFF of {how} is not decoded here"
+    predicted = said.predictor != 1 and said.packing not in (1, 32773, *_BY_LIBTIFF)
+    odd = (said.bits not in (8, 16, 32, 64) or said.form == 6) and not (said.predictor == 2 and _held(said))
+    if predicted and (odd or said.predictor not in (2, 3) or (said.predictor == 3 and said.form != 3)):
+        return f"TIFF with predictor {said.predictor} of {said.bits}-bit samples is not decoded here"
+    if said.colour == 0 and said.form != 1:
+        return "TIFF whose white is 0 in signed or float samples is not decoded here"
     return None
 
 
+def _held(said: Page) -> bool:
+    """Is it a page that Pillow holds, every number as it is?"""
+    if said.samples == 1:
+        return (said.form, said.bits) in _HELD and (said.colour != 3 or said.bits <= 8)
+    if (said.form, said.bits) != (1, 8):
+        return False
+    known = {(1, 2): ((2,),), (2, 3): ((),), (2, 4): ((), (2,))}
+    return said.colour in (5, 6) or said.extra in known.get((said.colour, said.samples), ())
+
+
 def decoded(data: bytes, head: Header) -> np.ndarray:
+    said, order, big = _page(data, wide=True)
+    if not _held(said) or (order == ">" and big):
+        return tiff_plain.decoded(data, said, order, head)
+    return pixels(TiffImageFile, _unturned(data), head)
+
+
+def _unturned(data: bytes) -> bytes:
     """Pillow turns the picture by its orientation; told that there is none, it does not [picture.orientation]."""
-    order, big, place = _first(data)
-    if _directory(data, place, order, big)[0].get(274, (1,))[0] != 1:
-        each, start = (20, 8) if big else (12, 2)
-        (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, place)
-        turned = bytearray(data)
-        for entry in range(place + start, place + start + count * each, each):
-            if struct.unpack_from(order + "H", data, entry)[0] == 274:
-                struct.pack_into(order + "H", turned, entry + (12 if big else 8), 1)
-        data = bytes(turned)
-    return pixels(TiffImageFile, data, head)
+    order, big, place = first(data)
+    if one(directory(data, place, order, big)[0], 274, 1) == 1:
+        return data
+    each, start = (20, 8) if big else (12, 2)
+    (count,) = struct.unpack_from(order + ("Q" if big else "H"), data, place)
+    turned = bytearray(data)
+    for entry in range(place + start, place + start + count * each, each):
+        if struct.unpack_from(order + "H", data, entry)[0] == 274:
+            struct.pack_into(order + "H", turned, entry + (12 if big else 8), 1)
+    return bytes(turned)
+
+
+def plausible(data: bytes, head: Header) -> str | None:
+    """Rows against the bytes of the file, by what their compression can give."""
+    said, _, _ = _page(data)
+    ratio = _LEAST.get(said.packing)
+    if ratio is None:
+        return loose(data, head)
+    due = math.prod(said.sides) * said.bits * said.samples // 8
+    return f"{len(data)} bytes cannot hold {head.shape} pixels" if due > ratio * len(data) else None
 
 
 def whole(data: bytes, head: Header) -> str | None:
     """Why the file cannot be whole: a strip or tile lies outside it, or there are too few uncompressed bytes."""
-    order, big, place = _first(data)
-    tags, _ = _directory(data, place, order, big, wide=True)
-    starts, sizes = (tags.get(273) or tags.get(324), tags.get(279) or tags.get(325))
-    if not starts:
+    said, _, _ = _page(data, wide=True)
+    if not said.starts:
         return "it has neither strips nor tiles"
-    if not sizes:
-        return None if max(starts) < len(data) else "a strip begins after the end of the file"
-    if len(starts) != len(sizes) or any(a + b > len(data) for a, b in zip(starts, sizes, strict=True)):
+    if not said.sizes:
+        return None if max(said.starts) < len(data) else "a strip begins after the end of the file"
+    pairs = zip(said.starts, said.sizes, strict=False)
+    if len(said.starts) != len(said.sizes) or any(a + b > len(data) for a, b in pairs):
         return "a strip or tile lies outside the file"
-    rows = (head.shape[1] * tags.get(258, (1,))[0] + 7) // 8 * head.shape[0] * tags.get(277, (1,))[0]
-    due = rows if tags.get(259, (1,))[0] == 1 else rows // 4096
-    return f"{sum(sizes)} bytes cannot hold {head.shape} pixels" if sum(sizes) < due else None
+    due = math.prod(said.sides) * said.bits * said.samples // 8 if said.packing == 1 else 0
+    return f"{sum(said.sizes)} bytes cannot hold {head.shape} pixels" if sum(said.sizes) < due else None
 
 
 def describe(data: bytes) -> dict[str, Any]:
-    order, big, place = _first(data)
-    tags, following = _directory(data, place, order, big)
-    found: dict[str, Any] = {"lossless": tags.get(259, (1,))[0] not in (6, 7)}
-    if 34675 in tags:
+    order, big, place = first(data)
+    tags, following = directory(data, place, order, big)
+    found: dict[str, Any] = {"lossless": one(tags, 259, 1) not in (6, 7)}
+    if ICC in tags:
         found["icc"] = True
-    if tags.get(274, (0,))[0] in range(1, 9):
+    if one(tags, 274, 0) in range(1, 9):
         found["orientation"] = tags[274][0]
+    if one(tags, 338, 0) == 1:
+        found["alpha"] = "associated"
     seen = {place}
     while following and following not in seen and len(seen) < 10000:
         seen.add(following)
-        _, following = _directory(data, following, order, big)
+        _, following = directory(data, following, order, big)
     return {**found, "frames": len(seen)} if len(seen) > 1 else found
 
 
@@ -177,10 +167,12 @@ ROW = Codec(
     proves=("shape", "dtype"),
     media_type="image/tiff",
     suffixes=(".tif", ".tiff"),
-    sniff=lambda data: data[:4] in _MAGICS,
+    sniff=lambda data: data[:4] in MAGICS,
     header=header,
     write=write,
     pixels=decoded,
     describe=describe,
+    limits=dict(LOOSE),
+    plausible=plausible,
     whole=whole,
 )

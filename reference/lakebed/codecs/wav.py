@@ -72,7 +72,7 @@ def part(data: bytes, head: Header, start: int, stop: int) -> np.ndarray:
     return raw.view(f"<{np.dtype(head.dtype).str[1:]}").reshape(stop - start, wave.channels)
 
 
-def whole(data: bytes, head: Header) -> str | None:
+def plausible(data: bytes, head: Header) -> str | None:
     wave = _parsed(data)
     there = len(data) - wave.start
     return f"the samples need {wave.size} bytes, there are {there}" if there < wave.size else None
@@ -115,5 +115,5 @@ ROW = Codec(
     pixels=lambda data, head: part(data, head, 0, head.shape[0]),
     part=part,
     describe=describe,
-    whole=whole,
+    plausible=plausible,
 )

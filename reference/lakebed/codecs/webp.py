@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL.WebPImagePlugin import WebPImageFile
 
+from .bounds import LOOSE, loose
 from .pictures import orientation, pixels, saved, takes
 from .row import Codec, Header, Param, Params, corrupt
 
@@ -89,7 +90,7 @@ ROW = Codec(
     tolerance="A",
     conditions="lossless is true",
     proves=("shape", "dtype"),
-    limits={"side": 16383},
+    limits={"side": 16383, **LOOSE},
     media_type="image/webp",
     suffixes=(".webp",),
     is_exact=lambda params, dtype, shape: bool(params.get("lossless")),
@@ -98,6 +99,7 @@ ROW = Codec(
     write=write,
     pixels=lambda data, head: pixels(WebPImageFile, data, head),
     describe=describe,
+    plausible=loose,
     whole=whole,
     holds="uint8: 3 or 4 channels",
 )
