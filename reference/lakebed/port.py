@@ -37,9 +37,9 @@ NUMERIC = {"bfloat16", "float8_e4m3fn", "float8_e5m2"}
 def hello(q: Request) -> Reply:
     from . import __version__
 
-    coded = [f"codec.{name}" for name, row in CODECS.items() if row.extra is None or installed(row.library)] + ["picture.tiff"]
+    coded = [f"codec.{name}" for name, row in CODECS.items() if row.extra is None or installed(row.library)]
     typed = [f"dtype.{name}" for name in DTYPES if name not in NUMERIC or installed("ml_dtypes")]
-    read = ["read.at_time", "read.region", "reader.sha256", "store.http"]
+    read = ["picture.tiff", "read.at_time", "read.region", "reader.sha256", "store.http"]
     wrote = ["write.branch", "write.compact", "write.edit", "write.filters", "write.htypes", "write.refused"]
     return {
         "protocol": 1,
