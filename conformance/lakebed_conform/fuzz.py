@@ -47,6 +47,7 @@ class Find:
 
     steps: list[dict[str, Any]]
     detail: str
+    model: Model
 
 
 def fuzz(
@@ -66,7 +67,7 @@ def fuzz(
             steps, model = drawn
             problem = trial(one, two, steps, model, Path(folder))
             if problem:
-                last[:] = [Find(steps, problem)]
+                last[:] = [Find(steps, problem, model)]
                 raise AssertionError(problem)
 
         run: Callable[[], None] = hypothesis.given(scripts(can, edits and "write.edit" in can))(attempt)
@@ -154,11 +155,26 @@ def save_script(steps: list[dict[str, Any]], place: Path) -> None:
 
 
 def save_draft(found: Find, folder: Path) -> None:
-    """A draft case: the script, what was wrong; the expected values and the clause are for a person to add."""
-    folder.mkdir(parents=True)
+    """A draft case: the script, what was wrong, and the model's values; ``new-case --from`` makes a case of it."""
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise SuiteError(f"{folder} is already there") from None
     save_script(found.steps, folder)
-    said = f"Found by fuzz: {found.detail}\n\nAdd it to the casebook with its clause and effect.\n"
-    (folder / "README").write_text(said)
+    want = {name: _draft_of(found.model.tensors[name], rows) for name, rows in found.model.rows.items()}
+    said = {"draft": 1, "found": found.detail, "script": "script.json", "want": want}
+    (folder / "draft.json").write_text(json.dumps(said, indent=1) + "\n")
+
+
+def _draft_of(how: dict[str, Any], rows: list[Any]) -> dict[str, Any]:
+    """A tensor's rows as JSON: shape and bytes in hex, null for a missing sample, a list for a sequence."""
+
+    def item(v: Any) -> Any:
+        if v is None or isinstance(v, list):
+            return v if v is None else [item(i) for i in v]
+        return {"shape": list(v[1]), "hex": v[0].hex()}
+
+    return {"dtype": how["dtype"], "sequence": how.get("sequence", False), "samples": [item(r) for r in rows]}
 
 
 # --- strategies

@@ -146,6 +146,12 @@ class Book:
         if "checker" in roles:
             self.ask("check", None, error=code, also=also)
 
+    def damaged(self, dataset: Dataset, code: str, *also: str) -> None:
+        """A dataset that was found damaged, without a twin: the checker names ``code``. :meth:`refuses` says more."""
+        self.kind = "invalid"
+        self._tree(dataset.tree(False))
+        self.ask("check", None, error=code, also=also)
+
     def writes(self, steps: list[dict[str, Any]], want: dict[str, Any], *, start: Dataset | None = None) -> None:
         """A writing script (steps from :mod:`lakebed_conform.casebook.steps`) and what must stand in the tree after it.
 
