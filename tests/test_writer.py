@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 import textwrap
@@ -317,3 +318,55 @@ def test_streaming_takes_little_memory(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 300
+
+
+def test_ragged_columns_in_every_form_of_memory() -> None:
+    """[algo.append] A list of arrays is stored in C order, however each lies in memory; it may change then."""
+    rng = np.random.default_rng(4)
+    forms = [
+        rng.integers(0, 99, (3, 4), np.int16),
+        np.zeros((0, 4), np.int16),
+        np.asfortranarray(rng.integers(0, 99, (5, 4), np.int16)),
+        rng.integers(0, 99, (8, 8), np.int16)[::2, ::2],
+        rng.integers(0, 99, (1 << 18, 4), np.int16),
+    ]
+    due = [value.copy() for value in forms]
+    store = MemoryStore()
+    with lakebed.create(store) as ds:
+        ds.create_tensor("x", dtype="int16", shape=(None, 4))
+        ds.create_tensor("y", dtype="int16", shape=(None, None))
+        ds.extend({"x": forms, "y": forms})
+        for value in forms:
+            value[...] = -1
+    ds = lakebed.open(store)
+    for name in "xy":
+        assert all(np.array_equal(got, value) for got, value in zip(ds[name][:], due, strict=True))
+
+
+@pytest.mark.parametrize("wrong", [np.zeros((0, 5), np.int16), np.zeros((2, 5), np.int16)], ids=["empty", "full"])
+def test_a_ragged_column_with_one_wrong_shape_is_refused_whole(wrong: np.ndarray) -> None:
+    """[sample.shape] [sample.atomic]"""
+    ds = lakebed.create(MemoryStore())
+    ds.create_tensor("x", dtype="int16", shape=(None, 4))
+    good = np.ones((2, 4), np.int16)
+    with pytest.raises(LakebedError) as caught:
+        ds.extend({"x": [good, good, wrong, good]})
+    assert caught.value.code == "E_SAMPLE_SHAPE"
+    ds.extend({"x": [good]})
+    assert len(ds) == 1 and np.array_equal(ds["x"][0], good)
+
+
+@pytest.mark.parametrize("tile", [None, (2048, 2048)])
+def test_what_was_handed_in_may_change_at_once(tile: tuple[int, int] | None) -> None:
+    """[chunk.name] Large raw units are hashed beside the work; the caller's array is let go only after that."""
+    store = MemoryStore()
+    value = np.arange(1 << 22, dtype=np.uint32).reshape(2048, 2048)
+    with lakebed.create(store) as ds:
+        ds.create_tensor("x", dtype="uint32", shape=(2048, 2048), tile=tile)
+        for _ in range(3):
+            ds.append({"x": value})
+            value += 1
+    for entry in store.list("chunks/"):
+        data = store.get(entry.key)
+        assert data is not None and hashlib.sha256(data).hexdigest() in entry.key
+    assert lakebed.open(store)["x"][2, 0, :3].tolist() == [2, 3, 4]

@@ -6,6 +6,8 @@ So an update, an insert and an append are the same: write, then edit the list.
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,12 +25,13 @@ from .model import TensorState
 from .slices import NULL, ChunkRef, Runs, SliceTable, join, missing, runs
 from .stores.store import Store
 from .threads import default_threads, spread
-from .writer import ChunkWriter, UnitRule, array_bytes, item_size
+from .writer import ChunkWriter, UnitRule, array_bytes, elements, item_size
 
 QUEUE = 4096  # plain numbers that wait to be written together
 BATCH = 32 << 20  # bytes handed to a chunk at a time: it may pass its size by as much
 BATCH_ITEMS = 1 << 16  # and items of free shape, or units: its index may pass its size by as much
 UNSEALED = ChunkRef("", 0, 0)
+_DTYPE, _RANK, _SHAPE, _SIZE = map(operator.attrgetter, ("dtype", "ndim", "shape", "size"))
 
 
 class TensorDraft:
@@ -223,10 +226,12 @@ class TensorDraft:
         if not plain or codecs.is_media(declared.array_pipeline) or not declared.shape:
             return None
         want, rank = self._numpy, len(declared.shape)
-        if not all(v.__class__ is np.ndarray and v.dtype == want and v.ndim == rank for v in values):
+        if set(map(type, values)) != {np.ndarray} or set(map(_DTYPE, values)) != {want}:
             return None
-        shapes = np.array([value.shape for value in values], np.int64)
-        if int(shapes.prod(axis=1).max()) * want.itemsize > TILE_FROM:
+        if set(map(_RANK, values)) != {rank}:
+            return None
+        shapes = _shapes(values, declared.shape)
+        if int(elements(shapes).max()) * want.itemsize > TILE_FROM:
             return None
         for axis, due in enumerate(declared.shape):
             if due is not None and (shapes[:, axis] != due).any():
@@ -303,17 +308,15 @@ class TensorDraft:
         return min(BATCH, self.declared.chunk_bytes or BATCH)
 
     def _write_ragged(self, values: list[np.ndarray], shapes: np.ndarray) -> None:
-        ends = np.cumsum(shapes.prod(axis=1) * self._numpy.itemsize)
-        rows = shapes.shape[1] == 1 or bool((shapes[:, 1:] == shapes[:1, 1:]).all())  # they join as they are
+        ends = np.cumsum(elements(shapes) * self._numpy.itemsize)
         start = 0
         while start < len(values):
-            goal = (int(ends[start - 1]) if start else 0) + self._batch
+            goal = (int(ends[start - 1]) if start else 0) + BATCH
             stop = min(max(start + 1, int(np.searchsorted(ends, goal, "right"))), start + BATCH_ITEMS)
             part = values[start:stop]
             writer = self._writer()
             self._torn = True
-            flat = np.concatenate(part if rows else [value.reshape(-1) for value in part])
-            writer.add_ragged(array_bytes(flat), shapes[start:stop])
+            writer.add_ragged(_joined(part), shapes[start:stop])
             writer.add_samples(len(part))
             self._torn = False
             self._appended += len(part)
@@ -375,6 +378,29 @@ class TensorDraft:
             self._open.discard()
             self._open = None
         self._queue, self._torn = [], False
+
+
+def _shapes(values: list[np.ndarray], due: tuple[int | None, ...]) -> np.ndarray:
+    """Shapes, int64 (n, rank), of arrays of the rank of ``due``; two quick looks where only the first axis is free."""
+    count, rank = len(values), len(due)
+    if rank == 2 and due[0] is None and due[1]:
+        shapes = np.empty((count, 2), np.int64)
+        shapes[:, 0] = np.fromiter(map(len, values), np.int64, count)
+        shapes[:, 1] = due[1]
+        sizes = np.fromiter(map(_SIZE, values), np.int64, count)
+        empty = np.flatnonzero(shapes[:, 0] == 0).tolist()
+        if (sizes == shapes[:, 0] * due[1]).all() and all(values[i].shape == (0, due[1]) for i in empty):
+            return shapes
+    sides = itertools.chain.from_iterable(map(_SHAPE, values))
+    return np.fromiter(sides, np.int64, rank * count).reshape(-1, rank)
+
+
+def _joined(values: Sequence[np.ndarray]) -> memoryview:
+    """The bytes of all of them, one after another, each in C order."""
+    try:
+        return memoryview(b"".join(values))  # type: ignore[arg-type]
+    except TypeError:  # one does not lie so in memory, or its dtype has no buffer
+        return array_bytes(np.concatenate([value.reshape(-1) for value in values]))
 
 
 def _plain_range(declared: Declared) -> tuple[int, int]:
