@@ -24,6 +24,7 @@ from lakebed_conform.baseline import apply_baseline, read_baseline  # noqa: E402
 from lakebed_conform.cases import cases_folder, load_cases, select  # noqa: E402
 from lakebed_conform.judge import differs  # noqa: E402
 from lakebed_conform.lint import lint  # noqa: E402
+from lakebed_conform.newport import LANGUAGES  # noqa: E402
 from lakebed_conform.ports import Port, PortSpec, find_port  # noqa: E402
 from lakebed_conform.results import read_results, write_results  # noqa: E402
 from lakebed_conform.run import run, run_case  # noqa: E402
@@ -211,6 +212,7 @@ def test_results_come_back_as_they_were(tmp_path, own):
 MYLIB = """
 from pathlib import Path
 from lakebed_conform.checker import Broken as Error, folder_tree
+from lakebed_conform.casebook.book import metadata_of
 from lakebed_conform.ownport import opened
 import numpy as np
 
@@ -222,16 +224,32 @@ class Tensor:
         return self.state.commit.length
     def array(self, item):
         return np.frombuffer(item.data, np.dtype(self.dtype)).reshape(item.shape)
-    def __getitem__(self, i):
+    def file(self, sample, item):
+        v = self.row(sample)
+        v = v[item] if isinstance(v, list) else v
+        if v is None or v.file is None:
+            raise Error("E_FILE_ABSENT", "media.verbatim", f"row {sample} has no file")
+        return v.file
+    def row(self, i):
         if not 0 <= i < len(self):
             raise Error("E_SAMPLE_RANGE", "model.sample", f"row {i} of {len(self)}")
-        v = self.state.read(self.name, [i]).values[0]
+        return self.state.read(self.name, [i]).values[0]
+    def __getitem__(self, i):
+        v = self.row(i)
         return None if v is None else [self.array(x) for x in v] if self.sequence else self.array(v)
+
+class Data(dict):
+    def __missing__(self, name):
+        raise Error("E_TENSOR_ABSENT", "model.tensor", name)
+    def metadata(self):
+        return metadata_of(self.state.commit.members)
 
 def open(root, branch, number, tag):
     q = {"root": root, "branch": branch, "number": number, "tag": tag}
     state = opened({k: v for k, v in q.items() if v is not None})
-    return {name: Tensor(state, name) for name in state.commit.tensors}
+    data = Data({name: Tensor(state, name) for name in state.commit.tensors})
+    data.state = state
+    return data
 """
 
 
@@ -246,10 +264,20 @@ def test_the_adapter_of_the_readme_runs_as_written(tmp_path):
     (tmp_path / "adapter.py").write_text(adapter)
     (tmp_path / "mylib.py").write_text(MYLIB)
     port = PortSpec("readme", (sys.executable, str(tmp_path / "adapter.py")), env=ENV)
-    tasks = [(c, r) for c, r in select(CASES, role="reader") if all(a.op == "read" for a in c.asks if a.role == r)]
-    outcome = run(port, "1.0", tasks, every=CASES)
+    outcome = run(port, "1.0", select(CASES, role="reader"), every=CASES)
     assert [(r.case, r.detail) for r in outcome.results if r.red] == []
-    assert sum(r.status == "pass" for r in outcome.results) > 10
+    asked = {a.op for c in CASES for a in c.asks if a.role == "reader"}
+    assert asked == {"read", "read_file", "inspect"} and outcome.verdict.startswith("all passed")
+    assert sum(r.status == "pass" for r in outcome.results) > 500
+
+
+def test_the_readme_names_every_language_and_feature_that_a_port_may_leave_out():
+    text = (ROOT / "conformance/README.md").read_text()
+    line = next(x for x in text.split("\n\n") if "new-port LANGUAGE" in x)
+    assert [x for x in LANGUAGES if f"`{x}`" not in line] == []
+    features = json.loads((ROOT / "conformance/lakebed_conform/features.json").read_text())
+    optional = ("reader.sha256", "read.region", "read.at_time", "write.filters")
+    assert all(f in features and f"`{f}`" in text for f in optional) and "`declares`" in text
 
 
 @pytest.mark.parametrize("language", ["python", "javascript"])
