@@ -253,6 +253,7 @@ class ChunkWriter:
     ) -> None:
         """One item whose stored bytes are made already: a media file, verbatim or encoded here."""
         self._flush_unit()
+        self._note_seek(seek)
         self._add_shape(1, shape)
         self._unit(data, 1, pipeline)
 
@@ -261,7 +262,6 @@ class ChunkWriter:
         tile = self.tile or ()
         self._add_shape(1, item.shape)
         grid = [-(-n // t) for n, t in zip(item.shape, tile, strict=True)]
-        self._note_seek(seek)
         for place in np.ndindex(*grid) if item.size else ():
             box = tuple(slice(p * t, (p + 1) * t) for p, t in zip(place, tile, strict=True))
             self._emit(array_bytes(np.ascontiguousarray(item[box])), 1)
@@ -290,6 +290,7 @@ class ChunkWriter:
         ``seek`` travels with it [seek.travel].
         """
         self._flush_unit()
+        self._note_seek(seek)
         if isinstance(shapes, tuple):
             self._add_shape(*shapes)
         else:
@@ -297,20 +298,19 @@ class ChunkWriter:
             self._shapes.append(shapes)
         self._unit(data, shapes[0] if isinstance(shapes, tuple) else len(shapes), pipeline)
 
+    def _note_seek(self, seek: codecs.Seek | None) -> None:
+        """Of the unit that comes next; left out rather than pass a limit [seek.write]."""
+        if seek is not None and len(self._seek) < MAX_ENTRIES and self._seek_bytes + seek.size <= SEEK_BYTES:
+            self._seek.append(index_entry(seek, len(self._stored)))
+            self._seek_bytes += seek.size + 128
+
     def _add_shape(self, count: int, shape: tuple[int, ...]) -> None:
-        self._note_seek(seek)
         self._note(count, shape)
         last = self._shapes[-1] if self._shapes else None
         if isinstance(last, tuple) and last[1] == shape:
             self._shapes[-1] = (last[0] + count, shape)
         else:
             self._shapes.append((count, shape))
-
-    def _note_seek(self, seek: codecs.Seek | None) -> None:
-        """Of the unit that comes next; left out rather than pass a limit [seek.write]."""
-        if seek is not None and len(self._seek) < MAX_ENTRIES and self._seek_bytes + seek.size <= SEEK_BYTES:
-            self._seek.append(index_entry(seek, len(self._stored)))
-            self._seek_bytes += seek.size + 128
 
     def _unit(self, data: bytes | memoryview, items: int, pipeline: Pipeline) -> None:
         view = memoryview(data)
@@ -386,6 +386,7 @@ class ChunkWriter:
             codecs=tuple(self._pipelines) or (RAW,),
             codec=columns.column(self._codec),
             stored=None if raw_only else columns.column(self._stored),
+            seek=tuple(self._seek),
         )
 
     @staticmethod
@@ -397,7 +398,6 @@ class ChunkWriter:
         return columns.column(np.repeat(np.array(entries, np.uint64), counts))
 
     def _shape_columns(self) -> tuple[Column, ...]:
-            seek=tuple(self._seek),
         if not self._shapes:
             return (0,) * self.rank
         if len(self._shapes) == 1 and isinstance(self._shapes[0], tuple):
