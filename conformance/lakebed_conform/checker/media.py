@@ -16,12 +16,13 @@ BILEVEL, U8, U16 = ("bool", "uint8"), ("uint8",), ("uint16",)
 
 @dataclass(frozen=True)
 class Picture:
-    """Height, width, channels, and the dtypes that the array may have [picture.shape]."""
+    """Height, width, channels, and the dtypes that the array may have [picture.shape]; whether Pillow has such."""
 
     height: int
     width: int
     channels: int
     dtypes: tuple[str, ...]
+    held: bool = True
 
 
 def header(codec: str, data: bytes) -> Picture:
@@ -217,20 +218,27 @@ def _tiff(data: bytes) -> Picture:
 def _tiff_form(tags: dict[int, tuple[int, ...]]) -> Picture:
     width, height, colour = tags[256][0], tags[257][0], tags.get(262, (1,))[0]
     bits, channels = tags.get(258, (1,))[0], tags.get(277, (1,))[0]
-    form, extra = tags.get(339, (1,))[0], tags.get(338, ())
+    form = {4: 1}.get(tags.get(339, (1,))[0], tags.get(339, (1,))[0])
     _is(width > 0 and height > 0, "a side of 0")
-    if len(extra) > 0 and extra[0] == 1:
-        _refuse("picture.rgb8", "alpha is multiplied in")
-    if colour in (0, 1) and channels == 1:
-        known = {(1, 1): BILEVEL, (2, 1): U8, (4, 1): U8, (8, 1): U8, (16, 1): U16, (32, 2): ("int32",),
-                 (32, 3): ("float32",)}  # fmt: skip
-        if (bits, form) not in known:
-            _refuse("picture.gray32", f"gray of {bits} bits, sample format {form}")
-        return Picture(height, width, 1, known[bits, form])
-    wide = {0: (2,), 1: (2,), 2: (3, 4), 3: (1,), 5: (4,), 6: (3,)}.get(colour, ())
-    if channels not in wide or (bits not in (8, 16) and colour != 3) or form != 1:
-        _refuse("picture.other", f"photometric {colour}, {channels} samples of {bits} bits")
-    return Picture(height, width, 3 if colour == 3 else channels, U16 if bits == 16 and colour != 3 else U8)
+    if colour in (0, 1) and channels == 1 and (bits, form) == (1, 1):
+        return Picture(height, width, 1, BILEVEL)
+    packed = tags.get(259, (1,))[0] in (6, 7)
+    wide = {0: (1,), 1: (1, 2, 3, 4), 2: (3, 4), 3: (1,), 5: (4,), 6: (3,) if packed else ()}.get(colour, ())
+    holds = _tiff_dtype(bits, form)
+    if channels not in wide or not holds or (colour == 3 and bits > 8) or (colour == 0 and form != 1):
+        _refuse("picture.other", f"photometric {colour}, {channels} samples of {bits} bits, sample format {form}")
+    one = (bits, form) in ((2, 1), (4, 1), (8, 1), (16, 1), (32, 2), (32, 3)) and channels == 1
+    held = one or ((bits, form) == (8, 1) and tags.get(338, (2,))[0] == 2 and (colour, channels) != (1, 3))
+    return Picture(height, width, 3 if colour == 3 else channels, holds, held)
+
+
+def _tiff_dtype(bits: int, form: int) -> tuple[str, ...]:
+    """[picture.tiff]: of that width; odd widths in the next unsigned one. None: no such dtype."""
+    if form == 1 and 1 <= bits <= 32:
+        return U8 if bits <= 8 else U16 if bits <= 16 else ("uint32",)
+    kind, widths = {1: ("uint", (64,)), 2: ("int", (8, 16, 32, 64)), 3: ("float", (16, 32, 64)),
+                    6: ("complex", (64, 128))}.get(form, ("", ()))  # fmt: skip
+    return (f"{kind}{bits}",) if bits in widths else ()
 
 
 _WALKERS: dict[str, Callable[[bytes], Picture]] = {

@@ -23,12 +23,14 @@ def available() -> bool:
 def array_bytes(codec: str, data: bytes, shape: tuple[int, ...], dtype: str) -> bytes:
     """The C-order bytes of a picture recorded with ``shape`` and ``dtype``; headers are judged first.
 
-    Raises E_MEDIA_SHAPE, E_CODEC_DATA; E_EXTRA_MISSING without Pillow or for 16-bit colour, which it would cut.
+    Raises E_MEDIA_SHAPE, E_CODEC_DATA; E_EXTRA_MISSING without Pillow or for what it would cut or convert.
     """
     picture = header(codec, data)
     agrees(picture, shape, dtype)
     if not available():
         raise Broken("E_EXTRA_MISSING", "codec.extra", "install lakebed-conform[pictures]")
+    if not picture.held:
+        raise Broken("E_EXTRA_MISSING", "picture.tiff", "a TIFF page that Pillow does not hold as it is")
     if picture.channels > 1 and picture.dtypes == ("uint16",):
         raise Broken("E_EXTRA_MISSING", "picture.rgb16", "16-bit colour")
     if codec == "png":
