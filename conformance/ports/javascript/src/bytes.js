@@ -22,6 +22,13 @@ export async function sha256(bytes) {
 
 export const view = (bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 export const utf8 = (text) => new TextEncoder().encode(text);
+export const equal = (a, b) => a.length === b.length && a.every((x, i) => x === b[i]);
+
+// Whole words as a typed array: a copy, for they may lie at any offset. Hosts of JavaScript are little-endian.
+export const WORDS = {1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: BigUint64Array};
+export function words(bytes, Words, n = Math.floor(bytes.length / Words.BYTES_PER_ELEMENT)) {
+  return new Words(bytes.slice(0, n * Words.BYTES_PER_ELEMENT).buffer);
+}
 
 // The string, or null when the bytes are not UTF-8; a byte order mark stays.
 export function text(bytes) {
@@ -36,7 +43,7 @@ export function allocate(length) {
   try {
     return new Uint8Array(length);
   } catch {
-    return fail("E_SAMPLE_LIMIT", "safety.unsupported", `${length} bytes are more than this platform can hold in one array`);
+    return fail("E_SAMPLE_LIMIT", "safety.unsupported", `no array of this platform holds ${length} bytes`);
   }
 }
 
@@ -46,5 +53,3 @@ export function concat(parts) {
   for (const p of parts) out.set(p, at), (at += p.length);
   return out;
 }
-
-export const equal = (a, b) => a.length === b.length && a.every((x, i) => x === b[i]);

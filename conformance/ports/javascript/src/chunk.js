@@ -1,9 +1,9 @@
 // A chunk's trailer and index (chapter 5), judged in the order of the spec; then where items, units and tiles lie.
 import {fail} from "./errors.js";
-import {crc32, equal, view} from "./bytes.js";
-import {Column, Ext, MAX, last, unpack} from "./columns.js";
+import {crc32, equal, hex, view} from "./bytes.js";
+import {Column, Ext, MAX, column, pack, unpack} from "./columns.js";
 import {dtypeOf} from "./dtypes.js";
-import {inOrder, isMedia, judgePipelines} from "./codecs.js";
+import {isMedia, judgePipelines, ordered} from "./codecs.js";
 
 export const MIB = 1048576;
 export const END = Uint8Array.of(0x8a, 0x4c, 0x42, 0x4b, 0x45, 0x4e, 0x44, 0x0a);
@@ -11,10 +11,9 @@ export const HEAD = Uint8Array.of(0x89, 0x4c, 0x42, 0x4b, 0x0d, 0x0a, 0x1a, 0x0a
 const MANY = 67108864;
 
 // n * product of dims, refusing what passes 2^53-1; 0 when an axis is 0.
-export function product(dims, n, object) {
-  if (dims.includes(0)) return 0;
-  for (const d of dims) if ((n *= d) > MAX) fail("E_INDEX_LIMIT", "chunk.index.limit", "a product of a shape passes 2^53-1", object);
-  return n;
+export function product(dims, n, object = null) {
+  const out = dims.includes(0) ? 0 : dims.reduce((a, d) => a * d, n);
+  return out <= MAX ? out : fail("E_INDEX_LIMIT", "chunk.index.limit", "a product of a shape passes 2^53-1", object);
 }
 export const tileGrid = (shape, tile) => shape.map((d, a) => Math.ceil(d / tile[a]));
 // Where tile `g` of an item lies in it: {start, shape} per axis.
@@ -23,161 +22,134 @@ export function tileBox(shape, tile, g) {
   for (let a = shape.length - 1; a >= 0; a--) (start[a] = (g % grid[a]) * tile[a]), (g = Math.floor(g / grid[a]));
   return {start, shape: start.map((x, a) => Math.min(tile[a], shape[a] - x))};
 }
-const spans = (stored) => Math.max(1, Math.ceil(stored / MIB));
+// Entries of `crc` for so many stored bytes [unit.crc_entries].
+export const spans = (stored) => Math.max(1, Math.ceil(stored / MIB));
 
 // `bytes` are the index and the trailer of the chunk `row` names [algo.open_chunk].
-export function openChunk(bytes, row, object, odd) {
-  const {payload: P, index: N} = row, at = 64 + P + N, trailer = bytes.subarray(N), d = view(trailer);
-  if (!equal(trailer.subarray(32), END)) fail("E_CHUNK_MAGIC", "chunk.open.magic", "the last eight bytes are not the end magic", object, at + 32);
-  const p = d.getUint32(4, true) * 2 ** 32 + d.getUint32(0, true), n = d.getUint32(8, true);
-  if (p !== P) fail("E_CHUNK_SIZE", "chunk.open.size", `the payload is ${p} bytes in the trailer, ${P} in the table`, object, at);
-  if (n !== N) fail("E_CHUNK_SIZE", "chunk.open.size", `the index is ${n} bytes in the trailer, ${N} in the table`, object, at + 8);
-  if (crc32(bytes.subarray(0, N + 28)) !== d.getUint32(28, true)) fail("E_CHUNK_CRC", "chunk.open.crc", "index and trailer are not what was written", object, at + 28);
-  if (trailer.subarray(20, 28).some((b) => b)) fail("E_CHUNK_RESERVED", "chunk.open.zero", "reserved bytes are not zero", object, at + 20);
-  if (d.getUint16(12, true) !== 1) fail("E_CHUNK_VERSION", "chunk.open.major", `layout ${d.getUint16(12, true)}; known is 1`, object, at + 12);
-  const features = d.getUint32(16, true);
-  if (features) {
-    const bits = Array.from({length: 32}, (_, i) => i).filter((i) => (features >>> i) & 1);
-    fail("E_CHUNK_FEATURE", "chunk.open.features", `feature bits ${bits.join(", ")} are not known`, object, at + 16);
-  }
-  const long = [], map = unpack(bytes.subarray(0, N), object, 64 + P, (offset) => long.push(offset));
-  if (odd) long.forEach(odd);
-  return new Index(map, P, object, d.getUint16(14, true));
+export function openChunk(bytes, {payload: P, index: N}, object) {
+  const trailer = bytes.subarray(N), d = view(trailer), features = d.getUint32(16, true), major = d.getUint16(12, true);
+  const end = 64 + P + N, rule = (ok, code, clause, at, detail) =>
+    ok || fail(code, `chunk.open.${clause}`, detail, object, end + at);
+  rule(equal(trailer.subarray(32), END), "E_CHUNK_MAGIC", "magic", 32, "the last eight bytes are not the end magic");
+  rule(d.getBigUint64(0, true) === BigInt(P), "E_CHUNK_SIZE", "size", 0, `the table says a payload of ${P} bytes`);
+  rule(d.getUint32(8, true) === N, "E_CHUNK_SIZE", "size", 8, `the table says an index of ${N} bytes`);
+  const whole = crc32(bytes.subarray(0, N + 28)) === d.getUint32(28, true);
+  rule(whole, "E_CHUNK_CRC", "crc", 28, "index and trailer are not what was written");
+  rule(d.getBigUint64(20, true) === 0n, "E_CHUNK_RESERVED", "zero", 20, "reserved bytes are not zero");
+  rule(major === 1, "E_CHUNK_VERSION", "major", 12, `layout ${major}; known is 1`);
+  const bits = [...Array(32).keys()].filter((i) => (features >>> i) & 1);
+  rule(!features, "E_CHUNK_FEATURE", "features", 16, `feature bits ${bits} are not known`);
+  return new Index(unpack(bytes.subarray(0, N), object, 64 + P), P, object, d.getUint16(14, true));
 }
+
+// The keys in their order: type; the value of an absent one, null where that differs from any value.
+const isUint = (v) => typeof v === "number", isText = (v) => typeof v === "string";
+const isColumn = (v) => isUint(v) || v instanceof Ext, list = (test) => (v) => Array.isArray(v) && v.every(test);
+const KEYS = {
+  tensor: [isText, ""], row: [isUint, 0], dtype: [isText], samples: [isUint], items: [isColumn, null],
+  missing: [isColumn, 0], shape: [list(isColumn)], tile: [list(isUint), null], unit: [isColumn, 1],
+  codecs: [(v) => Array.isArray(v) && v.length > 0, [[]]], codec: [isColumn, 0], stored: [isColumn, null],
+  crc: [isColumn],
+};
+// Columns without values of their own; and how many of n entries must be looked at, for one may stand for all.
+const alike = (...columns) => columns.every((c) => !c?.values);
+const differing = (n, ...columns) => (alike(...columns) ? Math.min(n, 1) : n);
 
 export class Index {
   constructor(map, P, object, minor) {
-    Object.assign(this, {map, P, object, minor});
-    const bad = (code, clause, detail) => fail(code, `chunk.index.${clause}`, detail, object, 64 + P);
-    const field = (key, test, fallback) => {
-      const v = map.has(key) ? map.get(key) : fallback;
-      if (v === undefined) bad("E_INDEX_FIELD", "required", `key ${key} is absent`);
-      return test(v) ? v : bad("E_INDEX_FIELD", key, `key ${key} has a wrong type`);
-    };
-    const isUint = (v) => typeof v === "number", isText = (v) => typeof v === "string";
-    const isColumn = (v) => isUint(v) || v instanceof Ext, isArray = (v) => Array.isArray(v);
-    // Types of all keys.
-    field("tensor", isText, "");
-    field("row", isUint, 0);
-    this.dtype = field("dtype", isText);
-    const S = (this.samples = field("samples", isUint));
-    const raw = {items: field("items", isColumn, 0), missing: field("missing", isColumn, 0), shape: field("shape", isArray), unit: field("unit", isColumn, 1),
-      codec: field("codec", isColumn, 0), stored: field("stored", isColumn, 0), crc: field("crc", isColumn)};
-    if (!raw.shape.every(isColumn)) bad("E_INDEX_FIELD", "shape", "an axis is no column");
-    const tile = map.has("tile") ? field("tile", (v) => isArray(v) && v.every(isUint)) : null;
-    this.pipelines = field("codecs", (v) => isArray(v) && v.length > 0, [[]]);
-    // Limits, dtype.
-    if (S < 1 || S > MANY) bad("E_INDEX_LIMIT", "samples", `${S} samples`);
-    if (raw.shape.length > 32) bad("E_INDEX_LIMIT", "limit", `rank ${raw.shape.length}`);
-    const type = dtypeOf(this.dtype) ?? fail("E_DTYPE_UNSUPPORTED", "dtype.table", `dtype ${this.dtype}`, object);
-    this.itemsize = type.size;
-    // missing and items.
-    this.missing = new Column(raw.missing, S, "missing", object);
-    if (!this.missing.every((m) => m <= 1)) bad("E_INDEX_MISSING", "missing_value", "an entry of missing is neither 0 nor 1");
-    this.items = map.has("items") ? new Column(raw.items, S, "items", object) : null;
-    if (this.items && !this.missing.every((m) => m === 0) && !this.items.every((n) => n === 0)) {
-      for (let s = 0; s < S; s++) if (this.missing.at(s) && this.items.at(s)) bad("E_INDEX_MISSING", "missing_value", `missing sample ${s} has items`);
+    const rule = (ok, code, clause, detail) => ok || fail(code, `chunk.index.${clause}`, detail, object, 64 + P);
+    const keys = {};
+    for (const [key, [test, absent]] of Object.entries(KEYS)) {
+      rule(map.has(key) || absent !== undefined, "E_INDEX_FIELD", "required", `key ${key} is absent`);
+      rule(!map.has(key) || test(map.get(key)), "E_INDEX_FIELD", key, `key ${key} has a wrong type`);
+      keys[key] = map.has(key) ? map.get(key) : absent;
     }
-    const I = (this.I = this.items ? this.items.sumTo(S) : S - this.missing.sumTo(S));
-    if (I > MANY) bad("E_INDEX_LIMIT", "limit", `${I} items`);
-    // shape.
-    this.shape = raw.shape.map((c, a) => new Column(c, I, `shape ${a}`, object));
-    this.rank = this.shape.length;
-    this.uniform = this.shape.every((c) => c.constant !== null);
-    this.each = this.uniform ? product(this.shape.map((c) => c.constant), this.itemsize, object) : null;
-    this.sums = this.uniform ? null : new Float64Array(I + 1);
-    for (let i = 0; this.sums && i < I; i++) this.sums[i + 1] = this.#limited(this.sums[i] + product(this.itemShape(i), this.itemsize, object));
-    if (this.uniform) this.#limited(this.each * I);
-    this.#units(tile, raw.unit, bad);
-    judgePipelines(this.pipelines, this.dtype, object);
-    this.codec = new Column(raw.codec, this.U, "codec", object);
-    if (!this.codec.every((p) => p < this.pipelines.length)) bad("E_INDEX_CODEC", "codec_range", "an entry of codec names no pipeline");
-    this.#media();
-    this.#stored(raw.stored, bad);
-    this.#checksums(raw.crc, bad);
+    const {dtype, samples: S, tile, codecs} = keys, rank = keys.shape.length;
+    const read = (key, n) => (keys[key] === null ? null : Column.read(keys[key], n, key, object));
+    Object.assign(this, {map, P, object, minor, dtype, samples: S, rank, tile, pipelines: codecs});
+    rule(S >= 1 && S <= MANY, "E_INDEX_LIMIT", "samples", `${S} samples`);
+    rule(rank <= 32, "E_INDEX_LIMIT", "limit", `rank ${rank}`);
+    this.itemsize = (dtypeOf(dtype) ?? fail("E_DTYPE_UNSUPPORTED", "dtype.table", `dtype ${dtype}`, object)).size;
+    const missing = (this.missing = read("missing", S)), items = (this.items = read("items", S));
+    rule(missing.every((m) => m <= 1), "E_INDEX_MISSING", "missing_value", "an entry of missing is neither 0 nor 1");
+    for (let s = 0; items && s < differing(S, items, missing); s++) {
+      rule(!missing.at(s) || !items.at(s), "E_INDEX_MISSING", "missing_value", "a missing sample has items");
+    }
+    const I = (this.I = items ? items.sum : S - missing.sum);
+    rule(I <= MANY, "E_INDEX_LIMIT", "limit", `${I} items`);
+    this.shape = keys.shape.map((c, a) => Column.read(c, I, `shape ${a}`, object));
+    this.bytes = this.#perItem((shape) => product(shape, this.itemsize, object));
+    rule(this.bytes.sum <= MAX, "E_INDEX_LIMIT", "limit", "the items pass 2^53-1 bytes");
+    if (tile) this.#tiles(rule);
+    else this.#units(keys.unit, rule);
+    judgePipelines(codecs, dtype, object);
+    this.codec = read("codec", this.U);
+    rule(this.codec.every((p) => p < codecs.length), "E_INDEX_CODEC", "codec_range", "an entry names no pipeline");
+    const media = codecs.map(isMedia), n = tile ? 0 : differing(this.U, this.codec, this.unit);
+    for (let u = 0; media.includes(true) && u < n; u++) {
+      if (!media[this.codec.at(u)] || this.unit.at(u) === 1) continue;
+      fail("E_INDEX_UNIT", "unit.media", "a unit with a media codec holds not exactly one item", object, 64 + P);
+    }
+    this.stored = read("stored", this.U);
+    this.#stored(rule);
+    this.spans = this.#spans();
+    this.crc = read("crc", this.spans.sum);
+    rule(this.crc.every((x) => x < 2 ** 32), "E_INDEX_LIMIT", "crc", "an entry of crc is above 2^32-1");
   }
-  #limited(n) {
-    return n > MAX ? fail("E_INDEX_LIMIT", "chunk.index.limit", "a sum of lengths passes 2^53-1", this.object) : n;
+  #perItem(of) {
+    const {I, shape, object} = this;
+    if (alike(...shape)) return new Column(I, of(shape.map((c) => c.constant)), {object});
+    return new Column(I, Float64Array.from({length: I}, (_, i) => of(this.itemShape(i))), {object});
   }
-  #units(tile, unit, bad) {
-    this.tile = tile;
-    if (tile) {
-      if (tile.length !== this.rank || !this.rank || tile.some((t) => t < 1)) bad("E_INDEX_TILE", "tile_fit", `tile ${tile} of rank ${this.rank}`);
-      if (this.map.has("unit")) bad("E_INDEX_TILE", "tile_fit", "unit stands beside tile");
-      const of = (i) => this.grid(i).reduce((a, g) => (g ? Math.min(a * g, MAX) : 0), this.itemShape(i).includes(0) ? 0 : 1);
-      this.tilesEach = this.uniform && this.I ? of(0) : this.uniform ? 0 : null;
-      this.tileSums = this.uniform ? null : new Float64Array(this.I + 1);
-      for (let i = 0; this.tileSums && i < this.I && this.tileSums[i] <= MANY; i++) this.tileSums[i + 1] = this.tileSums[i] + of(i);
-      this.U = this.uniform ? this.tilesEach * this.I : this.tileSums.reduce((a, b) => Math.max(a, b), 0);
-      if (this.U > MANY) bad("E_INDEX_LIMIT", "tile_count", `${this.U} tiles`);
-      this.tileBytes = tile.reduce((a, t) => a * t, this.itemsize);
-      if (this.tileBytes > MIB && this.U > 65536) bad("E_INDEX_LIMIT", "tile_large", `${this.U} tiles of ${this.tileBytes} bytes`);
+  #tiles(rule) {
+    const {tile, rank, map} = this, fit = rank && tile.length === rank && tile.every((t) => t >= 1);
+    rule(fit, "E_INDEX_TILE", "tile_fit", `tile [${tile}] of rank ${rank}`);
+    rule(!map.has("unit"), "E_INDEX_TILE", "tile_fit", "unit stands beside tile");
+    const count = (shape) => tileGrid(shape, tile).reduce((a, g) => Math.min(a * g, MAX), 1);
+    this.tiles = this.#perItem((shape) => (shape.includes(0) ? 0 : count(shape)));
+    this.U = this.tiles.sum;
+    rule(this.U <= MANY, "E_INDEX_LIMIT", "tile_count", `${this.U} tiles`);
+    this.tileBytes = tile.reduce((a, t) => a * t, this.itemsize);
+    const few = this.tileBytes <= MIB || this.U <= 65536;
+    rule(few, "E_INDEX_LIMIT", "tile_large", `${this.U} tiles of ${this.tileBytes} bytes`);
+  }
+  #units(k, rule) {
+    const {I, bytes, object} = this;
+    rule(k !== 0, "E_INDEX_UNIT", "unit_sum", "unit is 0");
+    if (typeof k === "number") this.unit = new Column(Math.ceil(I / k), k, {total: I, object});
+    else this.unit = Column.read(k, null, "unit", object);
+    const {unit} = this, U = (this.U = unit.n), sum = (u) => bytes.sumTo(unit.sumTo(u));
+    rule(U <= MANY, "E_INDEX_LIMIT", "limit", `${U} units`);
+    rule(unit.every((n) => n >= 1) && unit.sum === I, "E_INDEX_UNIT", "unit_sum", `units do not add up to ${I} items`);
+    if (alike(unit, bytes)) this.decoded = new Column(U, unit.constant * bytes.constant, {total: bytes.sum});
+    else this.decoded = new Column(U, Float64Array.from({length: U}, (_, u) => sum(u + 1) - sum(u)));
+  }
+  #stored(rule) {
+    const {U, I, P, codec, stored, tiles} = this, raw = this.pipelines.map((p) => p.length === 0);
+    if (!stored) {
+      rule(codec.every((p) => raw[p]), "E_INDEX_FIELD", "stored_needed", "stored is absent and some unit is not raw");
+      rule(this.bytes.sum === P, "E_INDEX_STORED", "stored_sum", `units of ${this.bytes.sum} bytes, a payload of ${P}`);
       return;
     }
-    if (typeof unit === "number") {
-      if (unit < 1) bad("E_INDEX_UNIT", "unit_sum", "unit is 0");
-      this.k = unit;
-      this.U = Math.ceil(this.I / unit);
-    } else {
-      this.unit = new Column(unit, null, "unit", this.object);
-      this.U = this.unit.n;
-      if (this.U > MANY) bad("E_INDEX_LIMIT", "limit", `${this.U} units`);
-      if (!this.unit.every((n) => n >= 1) || this.unit.sumTo(this.U) !== this.I) bad("E_INDEX_UNIT", "unit_sum", `units do not add up to ${this.I} items`);
+    rule(stored.sum === P, "E_INDEX_STORED", "stored_sum", `stored lengths sum to ${stored.sum}, the payload has ${P}`);
+    if (!codec.values && !raw[codec.constant]) return;
+    // All raw and of one length: as the sum is right, it is enough that the first unit of an item is, its longest.
+    const one = alike(codec, stored), n = !one ? U : tiles ? differing(I, tiles) : differing(U, this.decoded);
+    if (one) rule(this.bytes.sum === P, "E_INDEX_STORED", "stored_raw", "raw units are not as long as their items");
+    for (let j = 0; j < n; j++) {
+      const u = one && tiles ? tiles.sumTo(j) : j;
+      if ((one && tiles && !tiles.at(j)) || !raw[codec.at(u)] || stored.at(u) === this.unitDecoded(u)) continue;
+      rule(false, "E_INDEX_STORED", "stored_raw", `raw unit ${u} is not stored in its decoded length`);
     }
   }
-  #media() {
-    const wrong = () => fail("E_INDEX_UNIT", "unit.media", "a unit with a media codec holds not exactly one item", this.object);
-    if (this.tile || !this.U || !this.pipelines.some(isMedia)) return;
-    if (this.codec.constant !== null && (!isMedia(this.pipelines[this.codec.constant]) || this.k === 1)) return;
-    if (this.codec.constant !== null && this.k && this.U > 1) wrong();
-    for (let u = 0; u < this.U; u++) if (isMedia(this.pipelines[this.codec.at(u)]) && this.unitItems(u)[1] !== 1) wrong();
-  }
-  #stored(stored, bad) {
-    const {U, codec, P} = this, isRaw = (p) => this.pipelines[p].length === 0;
-    const broken = (u) => bad("E_INDEX_STORED", "stored_raw", `raw unit ${u} is not stored in its decoded length`);
-    this.stored = null;
-    if (!this.map.has("stored")) {
-      if (!codec.every(isRaw)) bad("E_INDEX_FIELD", "stored_needed", "stored is absent and some unit is not raw");
-      if (this.bytesBefore(this.I) !== P) bad("E_INDEX_STORED", "stored_sum", `units of ${this.bytesBefore(this.I)} bytes in a payload of ${P}`);
-      return;
-    }
-    const c = new Column(stored, U, "stored", this.object);
-    if (codec.constant === null || (isRaw(codec.constant) && c.constant === null)) {
-      for (let u = 0; u < U; u++) if (isRaw(codec.at(u)) && c.at(u) !== this.unitDecoded(u)) broken(u);
-    } else if (U && isRaw(codec.constant)) {
-      // All raw, one stored length for all: tell by items, not by units, which may be 2^26.
-      const items = this.uniform ? Math.min(this.I, 1) : this.I;
-      for (let i = 0; this.tile && i < items; i++) {
-        const s = this.itemShape(i);
-        if (s.includes(0)) continue;
-        if (s.some((n, a) => n > this.tile[a] && n % this.tile[a])) broken(0);
-        if (product(s.map((n, a) => Math.min(n, this.tile[a])), this.itemsize) !== c.constant) broken(0);
-      }
-      if (!this.tile && this.k && this.uniform) {
-        if (this.unitDecoded(0) !== c.constant || this.unitDecoded(U - 1) !== c.constant) broken(0);
-      } else if (!this.tile) for (let u = 0; u < U; u++) if (this.unitDecoded(u) !== c.constant) broken(u);
-    }
-    if (c.sumTo(U) !== P) bad("E_INDEX_STORED", "stored_sum", `stored lengths sum to ${c.sumTo(U)}, the payload has ${P}`);
-    this.stored = c;
-  }
-  #checksums(crc, bad) {
-    const {U, stored} = this;
-    const table = () => {
-      const out = new Float64Array(U + 1);
-      for (let u = 0; u < U; u++) out[u + 1] = out[u] + spans(this.unitStored(u));
-      return (u) => out[u];
-    };
-    let C;
-    if (!U) C = 0;
-    else if (stored?.constant != null) this.crcStart = (u) => u * spans(stored.constant);
-    else if (stored ? stored.every((n) => n <= MIB) : this.tile && this.tileBytes <= MIB) this.crcStart = (u) => u;
-    else if (!stored && !this.tile && this.k && this.uniform) {
-      const full = spans(this.unitDecoded(0));
-      C = (U - 1) * full + spans(this.unitDecoded(U - 1));
-      this.crcStart = (u) => u * full;
-    } else this.crcStart = table();
-    this.crc = new Column(crc, (C ??= this.crcStart(U)), "crc", this.object);
-    if (!this.crc.every((x) => x < 2 ** 32)) bad("E_INDEX_LIMIT", "crc", "an entry of crc is above 2^32-1");
+  // The number of entries in `crc` for each unit.
+  #spans() {
+    const {U, stored, decoded} = this, lengths = stored ?? decoded;
+    if (lengths ? lengths.values?.every((n) => n <= MIB) : this.tileBytes <= MIB) return new Column(U, 1);
+    const of = (u) => spans(this.unitStored(u));
+    if (!lengths || lengths.values) return new Column(U, Float64Array.from({length: U}, (_, u) => of(u)));
+    const each = spans(lengths.constant);
+    return new Column(U, each, {total: U && each * (U - 1) + of(U - 1)});
   }
 
   // [first item, number of items] of a sample, or null when it is missing.
@@ -188,105 +160,70 @@ export class Index {
   itemShape(i) {
     return this.shape.map((c) => c.at(i));
   }
-  bytesBefore(i) {
-    return this.uniform ? this.each * i : this.sums[i];
+  // [first unit, number of units] that hold item i.
+  unitsOf(i) {
+    return this.tile ? [this.tiles.sumTo(i), this.tiles.at(i)] : [this.unit.find(i), 1];
   }
-  itemBytes(i) {
-    return this.bytesBefore(i + 1) - this.bytesBefore(i);
+  // Where item i begins in the decoded bytes of unit u.
+  offsetIn(u, i) {
+    return this.tile ? 0 : this.bytes.sumTo(i) - this.bytes.sumTo(this.unit.sumTo(u));
   }
-  unitItems(u) {
-    if (this.unit) return [this.unit.sumTo(u), this.unit.at(u)];
-    return [u * this.k, Math.min(this.k, this.I - u * this.k)];
-  }
-  unitOf(i) {
-    return this.unit ? this.unit.find(i) : Math.floor(i / this.k);
-  }
-  grid(i) {
-    return tileGrid(this.itemShape(i), this.tile);
-  }
-  tilesBefore(i) {
-    return this.uniform ? this.tilesEach * i : this.tileSums[i];
-  }
-  tileBox(i, g) {
-    return tileBox(this.itemShape(i), this.tile, g);
-  }
-  #tileOf(u) {
-    let i = this.uniform ? Math.floor(u / this.tilesEach) : last(this.tileSums, u, this.I);
-    return [i, u - this.tilesBefore(i)];
-  }
-  // The shape that a media file of this unit must have.
-  unitShape(u) {
-    return this.tile ? this.tileBox(...this.#tileOf(u)).shape : this.itemShape(this.unitItems(u)[0]);
+  tileBox(u) {
+    const i = this.tiles.find(u);
+    return {item: i, ...tileBox(this.itemShape(i), this.tile, u - this.tiles.sumTo(i))};
   }
   unitDecoded(u) {
-    if (this.tile) return product(this.tileBox(...this.#tileOf(u)).shape, this.itemsize, this.object);
-    const [i, n] = this.unitItems(u);
-    return this.bytesBefore(i + n) - this.bytesBefore(i);
+    return this.tile ? product(this.tileBox(u).shape, this.itemsize, this.object) : this.decoded.at(u);
   }
   unitStored(u) {
     return this.stored ? this.stored.at(u) : this.unitDecoded(u);
   }
   unitStart(u) {
-    if (this.stored) return this.stored.sumTo(u);
-    if (!this.tile) return this.bytesBefore(this.unitItems(u)[0]);
+    if (this.stored || !this.tile) return (this.stored ?? this.decoded).sumTo(u);
     // Tiles before this one in C order: on each axis a box of full rows, then of full columns of its row …
-    const [i, g] = this.#tileOf(u), {start, shape} = this.tileBox(i, g), s = this.itemShape(i);
-    let n = 0;
-    for (let a = 0; a < this.rank; a++) n += product([...shape.slice(0, a), start[a], ...s.slice(a + 1)], this.itemsize, this.object);
-    return this.bytesBefore(i) + n;
+    const {item, start, shape} = this.tileBox(u), whole = this.itemShape(item);
+    const before = start.map((x, a) => product([...shape.slice(0, a), x, ...whole.slice(a + 1)], this.itemsize));
+    return before.reduce((a, b) => a + b, this.bytes.sumTo(item));
   }
   pipeline(u) {
     return this.pipelines[this.codec.at(u)];
   }
-  // `bytes` are those of unit u from `from`, a multiple of a MiB; the entries that cover them hold [unit.crc].
-  verify(u, bytes, from = 0) {
-    const first = this.crcStart(u) + from / MIB;
-    for (let j = 0, at = 0; at < bytes.length || (!j && !from && !bytes.length); j++, at += MIB) {
-      if (crc32(bytes.subarray(at, at + MIB)) !== this.crc.at(first + j)) {
-        fail("E_UNIT_CRC", "unit.crc", `unit ${u} is not what was written`, this.object, 64 + this.unitStart(u) + from + at);
-      }
+  // Holds the stored bytes of unit u against its checksums [unit.crc].
+  verify(u, bytes) {
+    const first = this.spans.sumTo(u);
+    for (let j = 0; j < spans(bytes.length); j++) {
+      if (crc32(bytes.subarray(j * MIB, (j + 1) * MIB)) === this.crc.at(first + j)) continue;
+      const offset = 64 + this.unitStart(u) + j * MIB;
+      fail("E_UNIT_CRC", "unit.crc", `unit ${u} is not what was written`, this.object, offset);
     }
+  }
+  // The index in its one encoding [index.canonical]; of a later minor, unknown keys stay where they are.
+  canonical() {
+    const {map, minor} = this, due = [...makeIndex({tensor: "", row: 0, ...Object.fromEntries(map), ...this})];
+    const entries = [...map].map((entry) => (minor && !Object.hasOwn(KEYS, entry[0]) ? entry : due.shift()));
+    return pack(new Map([...entries.filter(Boolean), ...due]));
   }
 }
 
-// Tells of every rule of 6.3 that the index breaks: report(clause, detail).
-export function canonical(index, report) {
-  const {map, U, pipelines} = index;
-  const KEYS = ["tensor", "row", "dtype", "samples", "items", "missing", "shape", "tile", "unit", "codecs", "codec", "stored", "crc"];
-  const keys = [...map.keys()], known = keys.filter((k) => KEYS.includes(k));
-  if (known.some((k, i) => KEYS.indexOf(k) < KEYS.indexOf(known[i - 1]))) report("index.order", `keys in the order ${keys.join(", ")}`);
-  if (!index.minor && known.length < keys.length) report("index.present", `unknown keys ${keys.filter((k) => !KEYS.includes(k)).join(", ")}`);
-  const narrowest = (e) => {
-    const c = new Column(e, null, "", index.object), top = c.values.reduce((a, b) => Math.max(a, b), 0);
-    return e.width === (top < 256 ? 1 : top < 65536 ? 2 : top < 2 ** 32 ? 4 : 8);
-  };
-  const tight = (e, key) => {
-    if (!(e instanceof Ext)) return;
-    const c = new Column(e, null, "", index.object);
-    if (c.values.every((x) => x === c.values[0]) || !narrowest(e)) report("column.canonical", `column ${key} has a shorter form`);
-  };
-  for (const key of ["items", "missing", "codec", "stored", "crc"]) tight(map.get(key), key);
-  index.shape.forEach((_, a) => tight(map.get("shape")[a], `shape ${a}`));
-  const empty = (c, n, key) => n === 0 && c?.constant && report("column.canonical", `column ${key} without entries is not 0`);
-  index.shape.forEach((c, a) => empty(c, index.I, `shape ${a}`));
-  empty(index.codec, U, "codec"), empty(index.stored, U, "stored"), empty(index.crc, U, "crc");
-  for (const [key, value] of [["tensor", ""], ["row", 0], ["missing", 0], ["codec", 0]]) {
-    if (map.get(key) === value) report("index.present", `key ${key} states its default`);
+// The map of an index in canonical form, of columns (`pipelines`: what `codec` names).
+export function makeIndex(parts) {
+  const {tensor, row, dtype, samples, items, missing, shape, tile, unit, pipelines, codec, stored, crc} = parts;
+  const map = new Map(), set = (key, value, absent) => value === absent || map.set(key, value);
+  set("tensor", tensor, ""), set("row", row, 0), set("dtype", dtype), set("samples", samples);
+  if (items) set("items", column(items));
+  set("missing", column(missing), 0), set("shape", shape.map((c) => column(c)));
+  if (tile) set("tile", tile);
+  else {
+    const k = unit.n ? unit.at(0) : 1, regular = (n, u) => n === k || (n < k && u === unit.n - 1);
+    set("unit", unit.values?.every(regular) ?? true ? k : column(unit, true), 1);
   }
-  if (map.has("codecs") && pipelines.length === 1 && !pipelines[0].length) report("index.present", "key codecs states its default");
-  if (map.has("stored") && index.codec.every((p) => !pipelines[p].length)) report("index.present", "stored is there and all units are raw");
-  // Units.
-  if (!index.tile) {
-    const k = U ? index.unitItems(0)[1] : 1;
-    const regular = index.k !== undefined || (index.unit.values.subarray(0, -1).every((n) => n === k) && (!U || index.unit.at(U - 1) <= k));
-    if (index.unit && (regular || !narrowest(map.get("unit")))) report("chunk.index.unit_form", "unit has a shorter form");
-    if (index.k !== undefined && map.has("unit") && (k === 1 || k !== index.k)) report("chunk.index.unit_form", `unit ${index.k} where ${k} is due`);
-  }
-  // Pipelines: in the order of first use, none unused, none twice.
-  let next = 0;
-  const seen = (p) => p < next || p === next++;
-  const ordered = U === 0 ? pipelines.length === 1 && !pipelines[0].length : index.codec.every(seen) && next === pipelines.length;
-  if (!pipelines.every(inOrder)) report("codec.params.order", "a codec's parameters are not in the order of chapter 7");
-  const texts = pipelines.map((p) => JSON.stringify(p.map((c) => [...c])));
-  if (!ordered || new Set(texts).size !== texts.length) report("chunk.index.codecs_canonical", "pipelines are not in the order of first use, each once");
+  // Pipelines in the order in which units first use them, each once.
+  const texts = pipelines.map((p) => hex(pack(p))), first = new Map();
+  const places = Array.from(codec.values ?? Array(Math.min(codec.n, 1)).fill(codec.constant), (p) => {
+    if (!first.has(texts[p])) first.set(texts[p], {place: first.size, pipeline: pipelines[p].map(ordered)});
+    return first.get(texts[p]).place;
+  });
+  const used = [...first.values()].map((f) => f.pipeline), coded = used.some((p) => p.length);
+  if (coded) set("codecs", used), set("codec", column(places), 0), set("stored", column(stored));
+  return map.set("crc", column(crc));
 }

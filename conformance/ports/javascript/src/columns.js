@@ -1,11 +1,12 @@
 // Columns [column.form] and the closed subset of MessagePack in which a chunk's index is written.
-import {LakebedError, fail} from "./errors.js";
-import {concat, text, utf8, view} from "./bytes.js";
+import {fail} from "./errors.js";
+import {WORDS, concat, text, utf8, view, words} from "./bytes.js";
 
 export const MAX = Number.MAX_SAFE_INTEGER;
 
+// A column as it stands in an index: `bytes` of words of `width`; where they begin in the object.
 export class Ext {
-  constructor(width, bytes, offset) {
+  constructor(width, bytes, offset = null) {
     Object.assign(this, {width, bytes, offset});
   }
 }
@@ -17,197 +18,159 @@ export class Tagged {
   }
 }
 
-// n entries: `constant`, or `values` copied out of the index, whose bytes need not be aligned [column.unaligned].
-export class Column {
-  constructor(value, n, what, object) {
-    this.n = n;
-    this.constant = typeof value === "number" ? value : null;
-    if (this.constant !== null) return;
-    if (!(value instanceof Ext)) fail("E_INDEX_FIELD", "column.form", `${what} is no column`, object);
-    const {width: w, bytes: b, offset} = value;
-    if (b.length % w) fail("E_INDEX_COLUMN", "column.ext", `${what}: ${b.length} bytes of width ${w}`, object, offset);
-    if (n === null) this.n = n = b.length / w;
-    if (b.length !== n * w) fail("E_INDEX_COLUMN", "column.length", `${what} has ${b.length} bytes, not ${n} of ${w}`, object, offset);
-    const d = view(b);
-    this.width = w;
-    this.values = new {1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: Float64Array}[w](n);
-    for (let i = 0; i < n; i++) {
-      if (w === 1) this.values[i] = b[i];
-      else if (w === 2) this.values[i] = d.getUint16(2 * i, true);
-      else if (w === 4) this.values[i] = d.getUint32(4 * i, true);
-      else if (d.getUint32(8 * i + 4, true) > 0x1fffff) {
-        fail("E_INDEX_LIMIT", "column.values", `${what}: entry ${i} is beyond 2^53-1`, object, offset);
-      } else this.values[i] = d.getUint32(8 * i + 4, true) * 2 ** 32 + d.getUint32(8 * i, true);
-    }
-    this.what = what;
-    this.object = object;
-  }
-  at(i) {
-    return this.constant ?? this.values[i];
-  }
-  #sums() {
-    if (this.prefix) return this.prefix;
-    this.prefix = new Float64Array(this.n + 1);
-    for (let i = 0; i < this.n; i++) {
-      const sum = this.prefix[i] + this.values[i];
-      if (sum > MAX) fail("E_INDEX_LIMIT", "column.sum", `${this.what}: the sum passes 2^53-1`, this.object);
-      this.prefix[i + 1] = sum;
-    }
-    return this.prefix;
-  }
-  sumTo(i) {
-    if (this.constant === null) return this.#sums()[i];
-    if (this.constant * i > MAX) fail("E_INDEX_LIMIT", "column.sum", "the sum passes 2^53-1", this.object);
-    return this.constant * i;
-  }
-  // The largest i < n with sumTo(i) <= x.
-  find(x) {
-    return this.constant !== null ? Math.floor(x / this.constant) : last(this.#sums(), x, this.n);
-  }
-  every(test) {
-    return this.n === 0 || (this.constant !== null ? test(this.constant) : this.values.every(test));
-  }
-}
-
 // The largest i < n with sums[i] <= x.
 export function last(sums, x, n) {
   let lo = 0, hi = n;
   while (hi - lo > 1) {
-    const mid = (lo + hi) >>> 1;
+    const mid = Math.floor((lo + hi) / 2);
     if (sums[mid] <= x) lo = mid;
     else hi = mid;
   }
   return lo;
 }
 
-// Headers: what follows, the bytes of its number, and the least number that needs this header.
-const HEADERS = new Map(Object.entries({uint: [[0xcc, 1, 0x80], [0xcd, 2, 0x100], [0xce, 4, 0x10000], [0xcf, 8, 2 ** 32]],
-  map: [[0xde, 2, 16], [0xdf, 4, 0x10000]], array: [[0xdc, 2, 16], [0xdd, 4, 0x10000]], string: [[0xd9, 1, 32], [0xda, 2, 0x100], [0xdb, 4, 0x10000]],
-  ext: [[0xc7, 1, 0], [0xc8, 2, 0x100], [0xc9, 4, 0x10000]]}).flatMap(([kind, rows]) => rows.map(([byte, width, least]) => [byte, {kind, width, least}])));
+// n numbers and their sums: `values`, or one number for all that is never expanded [column.constant]; with a `total`
+// the last of n equal ones is what is left.
+export class Column {
+  constructor(n, entries, {total = Infinity, what = "lengths", object = null} = {}) {
+    const constant = typeof entries === "number";
+    Object.assign(this, {n, total, what, object});
+    Object.assign(this, {constant: constant ? entries : null, values: constant ? null : entries});
+  }
+  // A column of an index; n null: as many as there are.
+  static read(value, n, what, object) {
+    if (typeof value === "number") return new Column(n, value, {what, object});
+    if (!(value instanceof Ext)) fail("E_INDEX_FIELD", "column.form", `${what} is no column`, object);
+    const {width, bytes, offset} = value, there = bytes.length / width;
+    const bad = (code, clause, detail) => fail(code, clause, `${what} ${detail}`, object, offset);
+    if (there % 1) bad("E_INDEX_COLUMN", "column.ext", `has ${bytes.length} bytes of width ${width}`);
+    if (there !== (n ?? there)) bad("E_INDEX_COLUMN", "column.length", `has ${there} entries, not ${n}`);
+    let values = words(bytes, WORDS[width]);
+    if (width === 8) values = Float64Array.from(values, Number);
+    if (values.some((v) => v > MAX)) bad("E_INDEX_LIMIT", "column.values", "has an entry beyond 2^53-1");
+    return new Column(there, values, {what, object});
+  }
+  #limited(sum) {
+    return sum <= MAX ? sum : fail("E_INDEX_LIMIT", "column.sum", `the sum of ${this.what} passes 2^53-1`, this.object);
+  }
+  #prefix() {
+    if (this.sums) return this.sums;
+    this.sums = new Float64Array(this.n + 1);
+    for (let i = 0; i < this.n; i++) this.sums[i + 1] = this.#limited(this.sums[i] + this.values[i]);
+    return this.sums;
+  }
+  at(i) {
+    return this.values ? this.values[i] : Math.min(this.constant, this.total - this.constant * i);
+  }
+  sumTo(i) {
+    return this.values ? this.#prefix()[i] : this.#limited(Math.min(this.constant * i, this.total));
+  }
+  get sum() {
+    return this.sumTo(this.n);
+  }
+  // The largest i < n with sumTo(i) <= x.
+  find(x) {
+    return this.values ? last(this.#prefix(), x, this.n) : Math.floor(x / this.constant);
+  }
+  every(test) {
+    return this.values ? this.values.every(test) : this.n === 0 || test(this.constant);
+  }
+}
 
-// The value in `bytes`, which lie at `base` of `object`. `odd(offset)` hears of headers that are not the shortest.
-export function unpack(bytes, object = null, base = 0, odd = () => {}) {
+// What the first byte of a value says: its kind and the value or length itself, or the width of what follows.
+const FORMS = Array.from({length: 256}, () => ({}));
+for (const [kind, first, ...values] of [["uint", 0, ...Array(128).keys()], ["map", 0x80, ...Array(16).keys()],
+  ["array", 0x90, ...Array(16).keys()], ["string", 0xa0, ...Array(32).keys()], ["bool", 0xc2, false, true],
+  ["ext", 0xd4, 1, 2, 4, 8, 16], ["int", 0xe0, ...Array.from({length: 32}, (_, i) => i - 32)]]) {
+  values.forEach((value, i) => (FORMS[first + i] = {kind, value}));
+}
+for (const [kind, first, ...widths] of [["ext", 0xc7, 1, 2, 4], ["float", 0xcb, 8], ["uint", 0xcc, 1, 2, 4, 8],
+  ["int", 0xd0, 1, 2, 4, 8], ["string", 0xd9, 1, 2, 4], ["array", 0xdc, 2, 4], ["map", 0xde, 2, 4]]) {
+  widths.forEach((width, i) => (FORMS[first + i] = {kind, width}));
+}
+const NAMES = {uint: "Uint", int: "Int", float: "Float"};
+
+// The map in `bytes`, which lie at `base` of `object`.
+export function unpack(bytes, object = null, base = 0) {
   const d = view(bytes);
   let i = 0;
-  const bad = (clause, detail, at = i) => {
-    throw new LakebedError(clause === "index.integers" || clause === "index.finite" ? "E_INDEX_LIMIT" : "E_INDEX_SYNTAX",
-      clause, detail, object, base + at);
-  };
-  const uint = (n) => {
-    if (i + n > bytes.length) bad("index.end", "the index ends inside a value");
-    const at = i;
-    i += n;
-    if (n < 8) return n === 1 ? d.getUint8(at) : n === 2 ? d.getUint16(at) : d.getUint32(at);
-    if (d.getUint32(at) > 0x1fffff) bad("index.integers", "an integer is beyond 2^53-1", at);
-    return d.getUint32(at) * 2 ** 32 + d.getUint32(at + 4);
-  };
+  const bad = (clause, detail, at = i, code = "E_INDEX_SYNTAX") => fail(code, clause, detail, object, base + at);
   const take = (n) => {
-    if (n > bytes.length - i) bad("index.counts", `${n} bytes are said to follow, ${bytes.length - i} do`);
-    return bytes.subarray(i, (i += n));
+    if (n > bytes.length - i) bad("index.end", `${n} bytes are said to follow, ${bytes.length - i} do`);
+    return (i += n) - n;
   };
-  const string = (n) => {
-    const at = i;
-    return text(take(n)) ?? bad("index.utf8", "a string is not UTF-8", at);
-  };
-  const ext = (n) => {
-    const at = i - 1, width = uint(1);
-    if (![1, 2, 4, 8].includes(width)) bad("index.ext", `an ext of type ${width}`, at);
-    return new Ext(width, take(n), base + i - n);
+  const number = (width, kind = "uint") => {
+    const name = `get${width === 8 && kind !== "float" ? "Big" : ""}${NAMES[kind]}${8 * width}`, at = take(width);
+    const v = Number(d[name](at));
+    if (!Number.isFinite(v)) bad("index.finite", "a float is not finite", at, "E_INDEX_LIMIT");
+    if (kind !== "float" && !Number.isSafeInteger(v)) bad("index.integers", `${v}`, at, "E_INDEX_LIMIT");
+    return v;
   };
   const many = (n, each, depth) => {
     if (depth > 8) bad("index.depth", "nested deeper than 8");
     if (n > 4096) bad("index.entries", `${n} entries`);
     if (n * each > bytes.length - i) bad("index.counts", `${n} entries cannot lie in ${bytes.length - i} bytes`);
   };
-  const array = (n, depth) => {
-    many(n, 1, depth);
-    return Array.from({length: n}, () => value(depth + 1));
+  const READ = {
+    uint: (n) => n, bool: (v) => v, int: (n) => new Tagged("int", n), float: (v) => new Tagged("float", v),
+    string: (n) => text(bytes.subarray(take(n), i)) ?? bad("index.utf8", "a string is not UTF-8", i - n),
+    ext(n) {
+      const width = number(1), at = take(n);
+      if (!WORDS[width]) bad("index.ext", `an ext of type ${width}`, at - 1);
+      return new Ext(width, bytes.subarray(at, i), base + at);
+    },
+    array(n, depth) {
+      many(n, 1, depth);
+      return Array.from({length: n}, () => value(depth + 1));
+    },
+    map(n, depth) {
+      many(n, 2, depth);
+      const out = new Map();
+      while (n--) {
+        const at = i, key = value(depth + 1);
+        if (typeof key !== "string") bad("index.keys", "a key is not a string", at);
+        if (out.has(key)) bad("index.duplicate", `key ${JSON.stringify(key)} stands twice`, at);
+        out.set(key, value(depth + 1));
+      }
+      return out;
+    },
   };
-  const map = (n, depth) => {
-    many(n, 2, depth);
-    const out = new Map();
-    while (n--) {
-      const at = i, key = value(depth + 1);
-      if (typeof key !== "string") bad("index.keys", "a key is not a string", at);
-      if (out.has(key)) bad("index.duplicate", `key ${JSON.stringify(key)} stands twice`, at);
-      out.set(key, value(depth + 1));
-    }
-    return out;
-  };
-  const READ = {uint: (n) => n, map, array, string, ext};
-
   function value(depth) {
-    const at = i, b = uint(1), header = HEADERS.get(b);
-    if (b < 0x80) return b;
-    if (b < 0x90) return map(b & 15, depth);
-    if (b < 0xa0) return array(b & 15, depth);
-    if (b < 0xc0) return string(b & 31);
-    if (b >= 0xe0) return new Tagged("int", b - 256);
-    if (b >= 0xd4 && b <= 0xd8) return ext(1 << (b - 0xd4));
-    if (header) {
-      const n = uint(header.width);
-      if (n < header.least || (header.kind === "ext" && [1, 2, 4, 8, 16].includes(n))) odd(base + at);
-      return READ[header.kind](n, depth);
-    }
-    switch (b) {
-      case 0xc2: case 0xc3: return b === 0xc3;
-      case 0xcb: {
-        take(8);
-        const v = d.getFloat64(at + 1);
-        return Number.isFinite(v) ? new Tagged("float", v) : bad("index.finite", "a float is not finite", at);
-      }
-      case 0xd0: case 0xd1: case 0xd2: case 0xd3: {
-        const w = b - 0xd0;
-        take(1 << w);
-        const v = [() => d.getInt8(at + 1), () => d.getInt16(at + 1), () => d.getInt32(at + 1), () => Number(d.getBigInt64(at + 1))][w]();
-        if (!Number.isSafeInteger(v)) bad("index.integers", "an integer is beyond 2^53-1", at);
-        if (v >= [-32, -0x80, -0x8000, -(2 ** 31)][w]) odd(base + at);
-        return new Tagged("int", v);
-      }
-      default: return bad("index.types", `byte ${b.toString(16)} begins no value of the subset`, at);
-    }
+    const at = take(1), {kind, width, value: small} = FORMS[bytes[at]];
+    if (!kind) bad("index.types", `byte ${bytes[at].toString(16)} begins no value of the subset`, at);
+    return READ[kind](width ? number(width, NAMES[kind] ? kind : "uint") : small, depth);
   }
-
   const out = value(1);
   if (!(out instanceof Map)) bad("index.map", "the outer value is no map", 0);
   if (i < bytes.length) bad("index.end", `${bytes.length - i} bytes follow the map`);
   return out;
 }
 
-const big = (n, v) => Uint8Array.from({length: n}, (_, i) => Math.floor(v / 2 ** (8 * (n - 1 - i))) % 256);
-// The shortest header: number n up to `most` in the byte `small`.
-function headed(kind, n, small = 0, most = -1) {
-  if (n <= most) return [small | n];
-  const [byte, {width}] = [...HEADERS].find(([, h]) => h.kind === kind && n < 256 ** h.width);
-  return [byte, ...big(width, n)];
+// The shortest header of n of a kind.
+function header(kind, n) {
+  const fits = (width) => width && (n < 0 ? n >= -(256 ** width) / 2 : n < 256 ** width);
+  const small = FORMS.findIndex((f) => f.kind === kind && f.value === n);
+  const first = small >= 0 ? small : FORMS.findIndex((f) => f.kind === kind && fits(f.width));
+  const place = (j) => BigInt(8 * (FORMS[first].width - 1 - j));
+  return [first, ...Array.from({length: FORMS[first].width ?? 0}, (_, j) => Number((BigInt(n) >> place(j)) & 255n))];
 }
 
 // The canonical MessagePack of a value [index.shortest].
 export function pack(v) {
-  if (v instanceof Tagged) {
-    if (v.kind !== "float") return fail("E_ARGUMENT", "index.shortest", "negative integers are not written by this port");
-    const out = new Uint8Array(9);
-    out[0] = 0xcb;
-    view(out).setFloat64(1, v.value);
-    return out;
-  }
-  if (v === true || v === false) return Uint8Array.of(v ? 0xc3 : 0xc2);
-  if (typeof v === "number") return Uint8Array.from(headed("uint", v, 0, 127));
-  if (typeof v === "string") return concat([headed("string", utf8(v).length, 0xa0, 31), utf8(v)]);
-  if (Array.isArray(v)) return concat([headed("array", v.length, 0x90, 15), ...v.map(pack)]);
-  if (v instanceof Map) return concat([headed("map", v.size, 0x80, 15), ...[...v].flatMap(([k, x]) => [pack(k), pack(x)])]);
-  const n = v.bytes.length, short = [1, 2, 4, 8, 16].indexOf(n);
-  return concat([short >= 0 ? [0xd4 + short] : headed("ext", n), [v.width], v.bytes]);
+  if (v?.kind === "float") return concat([[0xcb], new Uint8Array(Float64Array.of(v.value).buffer).reverse()]);
+  if (v instanceof Tagged) return Uint8Array.from(header(v.value < 0 ? "int" : "uint", v.value));
+  if (typeof v === "boolean") return Uint8Array.from(header("bool", v));
+  if (typeof v === "number") return Uint8Array.from(header("uint", v));
+  if (typeof v === "string") return concat([header("string", utf8(v).length), utf8(v)]);
+  if (Array.isArray(v)) return concat([header("array", v.length), ...v.map(pack)]);
+  if (v instanceof Map) return concat([header("map", v.size), ...[...v].flat().map(pack)]);
+  return concat([header("ext", v.bytes.length), [v.width], v.bytes]);
 }
 
-// The canonical column of `entries` [column.canonical]: a number or an Ext. `always`: an ext even when all are equal.
+// The canonical form of a column or its entries [column.canonical]: a number or an Ext, which `always` asks for.
 export function column(entries, always = false) {
-  const top = entries.reduce((a, b) => Math.max(a, b), 0);
+  if (entries instanceof Column) return entries.values ? column(entries.values, always) : entries.n && entries.constant;
   if (!always && entries.every((x) => x === entries[0])) return entries[0] ?? 0;
-  const w = top < 256 ? 1 : top < 65536 ? 2 : top < 2 ** 32 ? 4 : 8;
-  const bytes = new Uint8Array(entries.length * w);
-  entries.forEach((x, i) => {
-    for (let j = 0; j < w; j++, x = Math.floor(x / 256)) bytes[i * w + j] = x % 256;
-  });
-  return new Ext(w, bytes, null);
+  const top = entries.reduce((a, b) => Math.max(a, b), 0), width = [1, 2, 4, 8].find((w) => top < 256 ** w);
+  return new Ext(width, new Uint8Array(WORDS[width].from(entries, width === 8 ? BigInt : Number).buffer));
 }

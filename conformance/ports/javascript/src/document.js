@@ -1,23 +1,27 @@
 // The JSON documents of chapter 4, judged. `report` hears of every broken rule of the members; the default throws.
 import {LakebedError, fail, raise} from "./errors.js";
 import {crc32, utf8} from "./bytes.js";
-import {Real, number, parse, stringify} from "./json.js";
+import {Real, parse, stringify} from "./json.js";
 import {MAX, last} from "./columns.js";
 
 export const DOCUMENT = 67108864; // bytes of a document at most
-const NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/;
-const SEGMENT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
-const TIME = /^(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):([0-5]\d)(\.\d{1,6})?Z$/;
 
-const isInt = (v, lo = 0, hi = MAX) => typeof v === "number" && v >= lo && v <= hi;
-const isText = (v) => typeof v === "string";
-const isHash = (v) => isText(v) && /^[0-9a-f]{64}$/.test(v);
-const isNumber = (v) => isInt(v, 1, 9999999999);
-const isObject = (v) => v !== null && typeof v === "object" && !Array.isArray(v) && !(v instanceof Real);
-const exactly = (v, ...keys) => isObject(v) && Object.keys(v).length === keys.length && keys.every((k) => k in v);
+// Rules are tests of a value; `or` gives one a default for an absent member.
+const int = (lo = 0, hi = MAX) => (v) => typeof v === "number" && v >= lo && v <= hi;
+const like = (pattern) => (v) => typeof v === "string" && pattern.test(v);
+const list = (test, lo = 0, hi = Infinity) => (v) =>
+  Array.isArray(v) && v.length >= lo && v.length <= hi && v.every((x) => test(x));
+const either = (...tests) => (v) => tests.some((test) => test(v));
+const isObject = (v) => Boolean(v) && typeof v === "object" && !Array.isArray(v) && !(v instanceof Real);
+const exactly = (rules) => (v) => isObject(v) && Object.keys(v).length === Object.keys(rules).length
+  && Object.entries(rules).every(([key, test]) => key in v && test(v[key]));
+const or = (test, fallback) => Object.assign((v) => test(v), {fallback});
+const isText = like(/^/), isNull = (v) => v === null, isBool = (v) => typeof v === "boolean", any = () => true;
+const isHash = like(/^[0-9a-f]{64}$/), isNumber = int(1, 9999999999);
+const isPositive = (below) => (v) => (typeof v === "number" || v instanceof Real) && v > 0 && v < below;
 
-export const isName = (v) => isText(v) && NAME.test(v) && !v.endsWith(".");
-export const isTensorName = (v) => v.length <= 255 && v.split("/").every((s) => SEGMENT.test(s));
+export const isName = (v) => isText(v) && /^[a-z0-9][a-z0-9._-]{0,63}$/.test(v) && !v.endsWith(".");
+export const isTensorName = (v) => v.length <= 255 && v.split("/").every(like(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/));
 
 export function name(v) {
   return isName(v) ? v : fail("E_NAME", "tree.name", `${JSON.stringify(v)} is no branch or tag name`);
@@ -31,185 +35,176 @@ export const tagKey = (tag) => `tags/${name(tag)}.json`;
 
 // A time as text that compares like its instant, or null when it is no [commit.time].
 export function instant(v) {
-  const t = isText(v) && TIME.exec(v);
-  if (!t) return null;
-  const [y, mo, d, h, mi] = t.slice(1, 6).map(Number);
-  const days = [31, y % 4 === 0 && (y % 100 !== 0 || y % 400 === 0) ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
-  if (y < 1 || mo < 1 || mo > 12 || d < 1 || d > days[mo - 1] || h > 23 || mi > 59) return null;
-  return `${v.slice(0, 19)}.${(t[7] ?? ".").slice(1).padEnd(6, "0")}`;
+  const t = isText(v) && /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,6}))?Z$/.exec(v);
+  const date = t && new Date(`${t[1]}Z`);
+  // A day that is not in the calendar becomes another one.
+  if (!t || Number.isNaN(date.getTime()) || !date.toISOString().startsWith(t[1]) || t[1] < "0001") return null;
+  return `${t[1]}.${(t[2] ?? "").padEnd(6, "0")}`;
 }
+const isTime = (v) => instant(v) !== null;
+
+const isFeatures = (v) => list(like(/^[a-z0-9._-]+$/))(v) && new Set(v).size === v.length;
+const REQUIRES = exactly({read: isFeatures, write: isFeatures});
+const COMMIT = {
+  branch: isName, number: isNumber, id: like(/^[0-9a-f]{32}$/), closed: or(isBool, false),
+  parent: either(isNull, exactly({branch: isName, number: isNumber, sha256: isHash})), time: isTime,
+  author: or(isText, ""), message: or(isText, ""), length: int(), attributes: or(isObject, {}), tensors: isObject,
+};
+export const TENSOR = {
+  htype: like(/^[a-z0-9_.[\]]{1,64}$/), dtype: like(/^[a-z0-9_]{1,32}$/), shape: list(either(isNull, int()), 0, 32),
+  sequence: or(isBool, false), attributes: or(isObject, {}), write: or(isObject, {}),
+  fidelity: or(either(like(/^(exact|lossy)$/), exactly({max_abs_error: isPositive(Infinity)}),
+    exactly({max_rel_error: isPositive(1)}), exactly({psnr_db: isPositive(Infinity)})), "exact"),
+  manifests: or(list(exactly({sha256: isHash, bytes: int(1, DOCUMENT), samples: int(1)})), []),
+};
+const TAG = {branch: isName, number: isNumber, sha256: isHash, time: isTime};
+const isParam = either(isBool, isText, int(-MAX), (v) => v instanceof Real);
+const isCodec = (c) => isObject(c) && isText(c.name) && Object.values(c).every(isParam);
+const ADVICE = {
+  codecs: list(list(isCodec, 0, 8), 1), unit: either(exactly({items: int(1)}), exactly({bytes: int(1)})),
+  chunk: exactly({bytes: int(1)}), tile: list(int(1), 1),
+};
+// Columns; `whole`: must be an array, whose length is the number of rows; `n`: rows of the chunk table.
+const whole = (test) => Object.assign(test, {whole: true});
+const TABLES = {
+  chunks: ["E_TENSOR_FIELD", "chunk", {name: whole((v) => isHash(v)), payload: int(), index: int(1, 8388608)}],
+  slices: ["E_SLICE", "slice", {count: whole(int(1)), chunk: (v, n) => isNull(v) || int(0, n - 1)(v), first: int()}],
+};
 
 // The outer rules of 4.1, in their order; then the version.
 export function outer(bytes, object) {
+  const at = Math.max(0, bytes.length - 20);
   if (bytes.length > DOCUMENT) fail("E_JSON_LIMIT", "json.size", `${bytes.length} bytes`, object);
-  const at = bytes.length - 20, end = /^,"crc32":"([0-9a-f]{8})"\}$/.exec(String.fromCharCode(...bytes.subarray(Math.max(0, at))));
-  if (!end) fail("E_JSON_CRC", "json.crc", "the document does not end in its checksum", object, Math.max(0, at));
+  const end = /^,"crc32":"([0-9a-f]{8})"\}$/.exec(String.fromCharCode(...bytes.subarray(at)));
   const crc = crc32(bytes.subarray(0, at)).toString(16).padStart(8, "0");
-  if (crc !== end[1]) fail("E_JSON_CRC", "json.crc", `the checksum is ${end[1]}, the bytes give ${crc}`, object, at);
+  if (end?.[1] !== crc) fail("E_JSON_CRC", "json.crc", `the document does not end in its checksum ${crc}`, object, at);
   const doc = parse(bytes, object);
   if (!isObject(doc)) fail("E_JSON_SYNTAX", "json.object", "not an object", object);
   const v = isText(doc.lakebed) && /^(0|[1-9]\d{0,8})\.(0|[1-9]\d{0,8})$/.exec(doc.lakebed);
-  if (!v) fail("E_VERSION", "json.version", `version ${stringify(doc.lakebed ?? null)}; known is 1.x`, object);
-  if (v[1] !== "1") fail("E_VERSION", "version.major", `version ${doc.lakebed}; known is 1.x`, object);
-  return doc;
+  if (v?.[1] === "1") return doc;
+  const shown = `version ${stringify(doc.lakebed ?? null)}; known is 1.x`;
+  return fail("E_VERSION", v ? "version.major" : "json.version", shown, object);
 }
 
 // The bytes of a document of these members [json.crc].
-export function seal(doc) {
-  const {crc32: _, ...rest} = doc;
-  const body = stringify(rest).slice(0, -1);
+export function seal({crc32: _, ...members}) {
+  const body = stringify(members).slice(0, -1);
   return utf8(`${body},"crc32":"${crc32(utf8(body)).toString(16).padStart(8, "0")}"}`);
 }
 
-function members(doc, rows, code, prefix, object, report) {
-  for (const [key, test, fallback] of rows) {
-    const v = key in doc ? doc[key] : fallback;
-    if (v === undefined || !test(v)) {
-      const shown = v === undefined ? "absent" : stringify(v).slice(0, 80);
-      report(new LakebedError(code, `${prefix}.${key}`, `member ${key} is ${shown}`, object));
-    }
+// The members that `rules` name, with their defaults; one that breaks its rule is reported and left out.
+function members(doc, rules, code, prefix, object, report) {
+  const out = {};
+  for (const [key, test] of Object.entries(rules)) {
+    const v = key in doc ? doc[key] : test.fallback;
+    const shown = () => `member ${key} is ${stringify(v ?? null).slice(0, 80)}`;
+    if (v !== undefined && test(v)) out[key] = v;
+    else report(new LakebedError(code, `${prefix}.${key}`, shown(), object));
   }
+  return out;
 }
 
-const isFeatures = (v) => Array.isArray(v) && v.every((x) => isText(x) && /^[a-z0-9._-]+$/.test(x)) && new Set(v).size === v.length;
-const isParent = (v) => v === null || (exactly(v, "branch", "number", "sha256") && isName(v.branch) && isNumber(v.number) && isHash(v.sha256));
-const COMMIT = [
-  ["branch", isName], ["number", isNumber], ["id", (v) => isText(v) && /^[0-9a-f]{32}$/.test(v)],
-  ["closed", (v) => typeof v === "boolean", false], ["parent", isParent], ["time", (v) => instant(v) !== null],
-  ["author", isText, ""], ["message", isText, ""], ["length", (v) => isInt(v)], ["attributes", isObject, {}], ["tensors", isObject],
-];
-const isFidelity = (v) => {
-  if (v === "exact" || v === "lossy") return true;
-  const key = ["max_abs_error", "max_rel_error", "psnr_db"].find((k) => exactly(v, k));
-  const x = key && number(v[key]);
-  return typeof x === "number" && x > 0 && (key !== "max_rel_error" || x < 1);
-};
-const isRef = (v) => exactly(v, "sha256", "bytes", "samples") && isHash(v.sha256) && isInt(v.bytes, 1, DOCUMENT) && isInt(v.samples, 1);
-export const TENSOR = [
-  ["htype", (v) => isText(v) && /^[a-z0-9_.[\]]{1,64}$/.test(v)], ["dtype", (v) => isText(v) && /^[a-z0-9_]{1,32}$/.test(v)],
-  ["shape", (v) => Array.isArray(v) && v.length <= 32 && v.every((d) => d === null || isInt(d))],
-  ["sequence", (v) => typeof v === "boolean", false], ["fidelity", isFidelity, "exact"], ["attributes", isObject, {}],
-  ["write", isObject, {}], ["manifests", (v) => Array.isArray(v) && v.every(isRef), []],
-];
-const isParam = (v) => typeof v === "boolean" || typeof v === "number" || v instanceof Real || isText(v);
-const isPipeline = (v) => Array.isArray(v) && v.length <= 8 && v.every((c) => isObject(c) && isText(c.name) && Object.values(c).every(isParam));
-const one = (v, ...keys) => keys.some((k) => exactly(v, k) && isInt(v[k], 1));
-export const WRITE = [
-  ["codecs", (v) => Array.isArray(v) && v.length > 0 && v.every(isPipeline), [[]]],
-  ["unit", (v) => one(v, "items", "bytes"), {items: 1}], ["chunk", (v) => one(v, "bytes"), {bytes: 1}],
-];
-
-// The two tables of a tensor or manifest [table.chunk.name] and what follows; null when they cannot be used.
+// The two tables of a tensor or manifest: what is in a row, and where; null when they cannot be used.
 function tables(holder, object, label, report) {
+  const columns = {}, rows = {};
   let good = true;
-  const bad = (code, clause, detail) => ((good = false), report(new LakebedError(code, clause, `${label}: ${detail}`, object)));
-  const {chunks, slices} = holder;
-  if (holder.htype && (chunks === undefined || slices === undefined)) {
-    return bad("E_TENSOR_FIELD", "tensor.members", "chunks or slices is absent"), null;
-  }
-  if (!exactly(chunks ?? null, "name", "payload", "index")) bad("E_TABLE_COLUMNS", "json.columns_closed", "chunks has not its three columns");
-  if (!exactly(slices ?? null, "chunk", "first", "count")) bad("E_TABLE_COLUMNS", "json.columns_closed", "slices has not its three columns");
-  if (!good) return null;
-  if (!Array.isArray(chunks.name) || !Array.isArray(slices.count)) return bad("E_TABLE_COLUMNS", "json.column", "name and count are arrays"), null;
-  const column = (v, n, test, code, clause) => {
-    if (Array.isArray(v) ? v.length !== n : !(isInt(v, -MAX) || (v === null && clause === "table.slice.chunk"))) {
-      bad("E_TABLE_COLUMNS", "json.column", `a column is neither a number nor has ${n} entries [${clause}]`);
-    } else if (n && !(Array.isArray(v) ? v.every(test) : test(v, null))) bad(code, clause, "an entry is out of range");
-    return Array.isArray(v) ? (i) => v[i] : () => v;
+  const bad = (code, clause, detail) => {
+    good = false;
+    report(new LakebedError(code, clause, `${label}: ${detail}`, object));
   };
-  const n = chunks.name.length, rows = slices.count.length;
-  if (!chunks.name.every(isHash) || new Set(chunks.name).size !== n) bad("E_TENSOR_FIELD", "table.chunk.name", "a name is no hash or stands twice");
-  const payload = column(chunks.payload, n, (v) => isInt(v), "E_TENSOR_FIELD", "table.chunk.payload");
-  const index = column(chunks.index, n, (v) => isInt(v, 1, 8388608), "E_TENSOR_FIELD", "table.chunk.index");
-  const chunk = column(slices.chunk, rows, (v) => v === null || isInt(v, 0, n - 1), "E_SLICE", "table.slice.chunk");
-  const first = column(slices.first, rows, (v) => isInt(v), "E_SLICE", "table.slice.first");
-  if (!slices.count.every((v) => isInt(v, 1))) bad("E_SLICE", "table.slice.count", "a count is below 1");
-  const starts = new Float64Array(rows + 1);
-  for (let i = 0; good && i < rows; i++) {
-    starts[i + 1] = starts[i] + slices.count[i];
-    if (starts[i + 1] > MAX || first(i) + slices.count[i] > MAX) bad("E_JSON_LIMIT", "model.integers", "a sum passes 2^53-1");
-    else if (chunk(i) === null && first(i) !== 0) bad("E_SLICE", "table.slice.first", "first is not 0 in a run of missing samples");
+  for (const [table, [code, prefix, rules]] of Object.entries(TABLES)) {
+    const given = holder[table], keys = Object.keys(rules);
+    if (!exactly(Object.fromEntries(keys.map((k) => [k, any])))(given)) {
+      bad("E_TABLE_COLUMNS", "json.columns_closed", `${table} has not the columns ${keys}`);
+      continue;
+    }
+    rows[table] = given[keys[0]]?.length ?? 0;
+    for (const [key, test] of Object.entries(rules)) {
+      const v = given[key], n = rows.chunks ?? MAX, each = Array.isArray(v), odd = `an entry of ${table}.${key}`;
+      const form = each ? v.length === rows[table] : !test.whole && (int(-MAX)(v) || (key === "chunk" && isNull(v)));
+      if (!form) bad("E_TABLE_COLUMNS", "json.column", `${table}.${key} is no column of ${rows[table]}`);
+      else if (rows[table] && ![v].flat().every((x) => test(x, n))) bad(code, `table.${prefix}.${key}`, odd);
+      columns[key] = each ? (i) => v[i] : () => v;
+    }
   }
   if (!good) return null;
-  const row = (i) => ({name: chunks.name[i], payload: payload(i), index: index(i)});
-  const slice = (i) => ({chunk: chunk(i) === null ? null : row(chunk(i)), first: first(i), count: slices.count[i], start: starts[i]});
+  const {name, payload, index, chunk, first, count} = columns, starts = new Float64Array(rows.slices + 1);
+  if (new Set(holder.chunks.name).size < rows.chunks) bad("E_TENSOR_FIELD", "table.chunk.name", "a name stands twice");
+  for (let i = 0; good && i < rows.slices; i++) {
+    starts[i + 1] = starts[i] + count(i);
+    const most = Math.max(starts[i + 1], first(i) + count(i));
+    if (most > MAX) bad("E_JSON_LIMIT", "model.integers", "a sum passes 2^53-1");
+    else if (chunk(i) === null && first(i)) bad("E_SLICE", "table.slice.first", "first is not 0 among missing samples");
+  }
+  if (!good) return null;
+  const row = (i) => ({name: name(i), payload: payload(i), index: index(i)});
+  const slice = (i) => {
+    const from = chunk(i);
+    return {chunk: from === null ? null : row(from), first: first(i), count: count(i), start: starts[i]};
+  };
+  const all = (n, each) => Array.from({length: n}, (_, i) => each(i));
   return {
-    samples: starts[rows], rows, chunks: n, row, slice,
-    used: () => new Set(Array.from({length: rows}, (_, i) => chunk(i))),
-    find: (r) => slice(last(starts, r, rows)),
+    samples: starts[rows.slices], chunks: () => all(rows.chunks, row), slices: () => all(rows.slices, slice),
+    find: (r) => slice(last(starts, r, rows.slices)),
   };
 }
 
 // A commit, as [commit.requires.checks] and [algo.open.6] order: version, requires, members, place.
 export function commit(bytes, object, place = null, report = raise) {
-  const doc = outer(bytes, object);
+  const doc = outer(bytes, object), needs = doc.requires;
   const bad = (code, clause, detail) => report(new LakebedError(code, clause, detail, object));
-  const needs = doc.requires;
-  if (!exactly(needs ?? null, "read", "write") || !isFeatures(needs.read) || !isFeatures(needs.write)) {
-    fail("E_COMMIT_FIELD", "commit.requires", "requires is not two lists of names", object);
+  if (!REQUIRES(needs)) fail("E_COMMIT_FIELD", "commit.requires", "requires is not two lists of names", object);
+  if (needs.read.length) fail("E_REQUIRES_READ", "commit.requires.read", `reading needs ${needs.read}`, object);
+  const c = members(doc, COMMIT, "E_COMMIT_FIELD", "commit", object, report), {branch, number, parent} = c;
+  if (branch && number) {
+    const before = number === 1 ? parent?.branch !== branch : parent?.branch === branch && parent.number === number - 1;
+    const there = !place || (place.branch === branch && place.number === number);
+    if (!there) bad("E_COMMIT_PLACE", "commit.place", `the document says ${branch} ${number}`);
+    if (parent !== undefined && !before) bad("E_COMMIT_FIELD", "commit.parent", "parent is not the commit before");
   }
-  if (needs.read.length) fail("E_REQUIRES_READ", "commit.requires.read", `reading needs ${needs.read.join(", ")}`, object);
   const tensors = new Map();
-  members(doc, COMMIT, "E_COMMIT_FIELD", "commit", object, report);
-  const {branch, number: n, parent} = doc;
-  const placed = isName(branch) && isNumber(n);
-  if (place && placed && (place.branch !== branch || place.number !== n)) bad("E_COMMIT_PLACE", "commit.place", `the document says ${branch} ${n}`);
-  if (placed && isParent(parent) && (n === 1 ? parent?.branch === branch : parent?.branch !== branch || parent?.number !== n - 1)) {
-    bad("E_COMMIT_FIELD", "commit.parent", "parent is not the commit before");
-  }
-  for (const key of isObject(doc.tensors) ? Object.keys(doc.tensors) : []) {
-    const t = doc.tensors[key];
-    let sound = true;
-    const told = (e) => ((sound = false), report(new LakebedError(e.code, e.clause, `tensor ${key}: ${e.detail}`, object)));
-    if (!isTensorName(key)) bad("E_TENSOR_FIELD", "tensor.name", `${JSON.stringify(key.slice(0, 80))} is no tensor name`);
-    const above = isTensorName(key) && key.split("/").slice(0, -1).map((_, i, all) => all.slice(0, i + 1).join("/")).find((k) => k in doc.tensors);
-    if (above) bad("E_TENSOR_FIELD", "tensor.name", `${key} lies beneath ${above}`);
-    if (!isObject(t)) {
-      bad("E_TENSOR_FIELD", "tensor.members", `tensor ${key} is no object`);
+  for (const [key, t] of Object.entries(c.tensors ?? {})) {
+    const shown = key.slice(0, 80), count = Object.keys(TENSOR).length;
+    const under = () => [...key.matchAll(/\//g)].some((m) => key.slice(0, m.index) in c.tensors);
+    if (!isTensorName(key)) bad("E_TENSOR_FIELD", "tensor.name", `${shown} is no tensor name`);
+    else if (under()) bad("E_TENSOR_FIELD", "tensor.name", `${shown} lies beneath another`);
+    if (!isObject(t) || !("chunks" in t && "slices" in t)) {
+      bad("E_TENSOR_FIELD", "tensor.members", `tensor ${shown} is no object with two tables`);
       continue;
     }
-    members(t, TENSOR, "E_TENSOR_FIELD", "tensor", object, told);
-    const own = tables(t, object, `tensor ${key}`, report);
-    const refs = t.manifests ?? [];
-    tensors.set(key, {
-      name: key, htype: t.htype, dtype: t.dtype, shape: t.shape, sequence: t.sequence ?? false, fidelity: t.fidelity ?? "exact",
-      attributes: t.attributes ?? {}, write: t.write ?? {}, refs, own, doc: t, sound,
-    });
-    if (!own || !isInt(doc.length) || !Array.isArray(refs) || !refs.every(isRef)) continue;
+    const told = (e) => bad(e.code, e.clause, `tensor ${shown}: ${e.detail}`);
+    const known = members(t, TENSOR, "E_TENSOR_FIELD", "tensor", object, told), refs = known.manifests;
+    const sound = Object.keys(known).length === count, own = tables(t, object, `tensor ${shown}`, report);
+    tensors.set(key, {...known, name: key, refs, own, doc: t, sound});
+    if (!own || !refs || c.length === undefined) continue;
     const sum = refs.reduce((a, r) => a + r.samples, own.samples);
-    if (sum > MAX) bad("E_JSON_LIMIT", "model.integers", `tensor ${key}: the sum of samples passes 2^53-1`);
-    else if (sum !== doc.length) bad("E_LENGTH", "tensor.length", `tensor ${key} has ${sum} samples, the commit ${stringify(doc.length)}`);
+    if (sum > MAX) bad("E_JSON_LIMIT", "model.integers", `tensor ${shown}: a sum passes 2^53-1`);
+    else if (sum !== c.length) bad("E_LENGTH", "tensor.length", `tensor ${shown} has ${sum} samples, not ${c.length}`);
   }
-  return {
-    doc, bytes, key: object, branch, number: n, length: doc.length, time: doc.time, closed: doc.closed ?? false, parent: isParent(parent) ? parent : null,
-    author: doc.author ?? "", message: doc.message ?? "", attributes: doc.attributes ?? {}, tensors,
-  };
+  return {...c, doc, bytes, key: object, tensors};
 }
 
 export function manifest(bytes, ref, hash, report = raise) {
-  const object = manifestKey(ref.sha256);
-  const bad = (clause, detail) => fail("E_MANIFEST", clause, detail, object);
+  const object = manifestKey(ref.sha256), bad = (clause, detail) => fail("E_MANIFEST", clause, detail, object);
   if (bytes.length !== ref.bytes) bad("manifest.hash", `${bytes.length} bytes, the commit says ${ref.bytes}`);
   if (hash !== null && hash !== ref.sha256) bad("manifest.hash", `the bytes hash to ${hash}`);
-  const doc = outer(bytes, object);
-  const own = tables(doc, object, "manifest", report);
-  if (!isInt(doc.samples, 1) || doc.samples !== ref.samples || (own && own.samples !== doc.samples)) {
-    bad("manifest.samples", `samples ${stringify(doc.samples ?? null)}, the commit says ${ref.samples}, the slices ${own?.samples}`);
-  }
+  const doc = outer(bytes, object), own = tables(doc, object, "manifest", report);
+  const samples = own ? own.samples : ref.samples;
+  if (doc.samples !== ref.samples || samples !== ref.samples) bad("manifest.samples", `the commit says ${ref.samples}`);
   return own;
 }
 
-export function tag(bytes, name, report = raise) {
-  const object = tagKey(name), doc = outer(bytes, object);
-  members(doc, [["tag", (v) => v === name], ["branch", isName], ["number", isNumber], ["sha256", isHash], ["time", (v) => instant(v) !== null]],
-    "E_TAG", "tag", object, report);
-  return doc;
+export function tag(bytes, wanted) {
+  const object = tagKey(wanted);
+  return members(outer(bytes, object), {tag: (v) => v === wanted, ...TAG}, "E_TAG", "tag", object, raise);
 }
 
 // What a checker or writer also holds against `write` [write.codecs] [write.unit_advice] [write.tile_advice].
 export function advice(write, rank, object, report) {
-  const clauses = {"write.codecs": "write.codecs", "write.unit": "write.unit_advice", "write.chunk": "write.tile_advice", "write.tile": "write.tile_advice"};
-  const rows = [...WRITE, ["tile", (v) => Array.isArray(v) && v.length === rank && rank > 0 && v.every((t) => isInt(t, 1)), Array(rank || 1).fill(1)]];
-  members(write, rows.filter(([k]) => k in write), "E_TENSOR_FIELD", "write", object,
-    (e) => report(new LakebedError(e.code, clauses[e.clause], e.detail, object)));
+  const given = Object.fromEntries(Object.entries(ADVICE).filter(([key]) => key in write));
+  const bad = (clause, detail) => report(new LakebedError("E_TENSOR_FIELD", clause, detail, object));
+  const clauses = {"write.codecs": "write.codecs", "write.unit": "write.unit_advice"};
+  const told = (e) => bad(clauses[e.clause] ?? "write.tile_advice", e.detail);
+  const {tile} = members(write, given, "E_TENSOR_FIELD", "write", object, told);
+  if (tile && tile.length !== rank) bad("write.tile_advice", `tile [${tile}] of rank ${rank}`);
 }

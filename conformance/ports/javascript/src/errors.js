@@ -2,7 +2,7 @@
 // there is one, the offset of the byte.
 export class LakebedError extends Error {
   constructor(code, clause, detail, object = null, offset = null) {
-    super(`${code} [${clause}] ${detail}${object === null ? "" : ` (${object}${offset === null ? "" : `, byte ${offset}`})`}`);
+    super(`${code} [${clause}] ${detail}${object === null ? "" : ` (${object} at ${offset})`}`);
     Object.assign(this, {name: "LakebedError", code, clause, detail, object, offset});
   }
 }

@@ -1,102 +1,54 @@
-// zlib streams (RFC 1950, 1951): the whole input, exactly the length due, never a byte more.
-const BASE = [3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258];
-const EXTRA = [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0];
-const ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
+// Decoders of byte codecs: the whole input, at most `most` bytes of output. bad(clause, detail) throws.
+import {allocate, concat} from "./bytes.js";
 
-// A canonical Huffman code as counts per length and symbols in order.
-function huffman(lengths, bad) {
-  const counts = new Uint16Array(16), offsets = new Uint16Array(17), symbols = new Uint16Array(lengths.length);
-  for (const n of lengths) counts[n]++;
-  let left = 1;
-  for (let n = 1; n < 16; n++) if ((left = left * 2 - counts[n]) < 0) bad("a code has too many words");
-  const used = lengths.length - counts[0];
-  if (left > 0 && !(used <= 1 && counts[1] === used)) bad("a code is incomplete");
-  counts[0] = 0;
-  for (let n = 1; n < 16; n++) offsets[n + 1] = offsets[n] + counts[n];
-  lengths.forEach((n, s) => n && (symbols[offsets[n]++] = s));
-  return {counts, symbols};
-}
-
-// Decoded bytes: as many as fit `out`; returns their number. bad(detail) must throw.
-export function inflate(bytes, out, bad) {
-  let at = 2, bits = 0, held = 0, n = 0;
-  if (bytes.length < 6 || (bytes[0] & 15) !== 8 || bytes[0] >> 4 > 7 || (bytes[0] * 256 + bytes[1]) % 31) bad("not a zlib stream");
-  if (bytes[1] & 32) bad("a preset dictionary is needed");
-  const take = (count) => {
-    while (held < count) {
-      if (at >= bytes.length) bad("the stream ends too early");
-      bits |= bytes[at++] << held;
-      held += 8;
-    }
-    const v = bits & ((1 << count) - 1);
-    bits >>>= count;
-    held -= count;
+// One LZ4 block [codec.lz4.block].
+export function lz4(bytes, most, bad) {
+  const out = allocate(most), wrong = (detail) => bad("lz4.block", detail);
+  let i = 0, n = 0, start = -Infinity, end = -Infinity; // of the last match
+  if (!most && (bytes.length !== 1 || bytes[0])) wrong("no bytes are the block 00");
+  const length = (v) => {
+    if (v < 15) return v;
+    for (let b = 255; b === 255; v += b) if ((b = bytes[i++]) === undefined) wrong("a length ends too early");
     return v;
   };
-  const symbol = ({counts, symbols}) => {
-    let code = 0, first = 0, index = 0;
-    for (let len = 1; len < 16; len++) {
-      code |= take(1);
-      const c = counts[len];
-      if (code - c < first) return symbols[index + code - first];
-      index += c;
-      first = (first + c) << 1;
-      code <<= 1;
+  for (;;) {
+    if (i >= bytes.length) wrong("the block ends without its last sequence");
+    const token = bytes[i++], literals = length(token >> 4);
+    if (i + literals > bytes.length) wrong("literals end too early");
+    if (n + literals > most) wrong(`more than ${most} bytes`);
+    out.set(bytes.subarray(i, i + literals), n);
+    (i += literals), (n += literals);
+    if (i === bytes.length) {
+      if (n - start < 12 || n - end < 5) wrong("the last match lies too close to the end");
+      return out.subarray(0, n);
     }
-    return bad("a word is in no code");
-  };
-  const fixed = [huffman([...Array(144).fill(8), ...Array(112).fill(9), ...Array(24).fill(7), ...Array(8).fill(8)], bad),
-    {counts: Uint16Array.from({length: 16}, (_, i) => (i === 5 ? 30 : 0)), symbols: Uint16Array.from({length: 30}, (_, i) => i)}];
-  const dynamic = () => {
-    const literals = take(5) + 257, distances = take(5) + 1, codes = take(4) + 4, lengths = new Array(19).fill(0), all = [];
-    if (literals > 286 || distances > 30) bad("too many symbols");
-    for (let i = 0; i < codes; i++) lengths[ORDER[i]] = take(3);
-    const code = huffman(lengths, bad);
-    while (all.length < literals + distances) {
-      const s = symbol(code);
-      if (s < 16) all.push(s);
-      else if (s === 16 && !all.length) bad("nothing to repeat");
-      else all.push(...Array(s === 16 ? 3 + take(2) : s === 17 ? 3 + take(3) : 11 + take(7)).fill(s === 16 ? all.at(-1) : 0));
-    }
-    if (all.length > literals + distances || !all[256]) bad("code lengths are wrong");
-    return [huffman(all.slice(0, literals), bad), huffman(all.slice(literals), bad)];
-  };
-  for (let final = 0; !final; ) {
-    final = take(1);
-    const kind = take(2);
-    if (kind === 3) bad("a block of no kind");
-    if (kind === 0) {
-      bits = held = 0;
-      const size = bytes[at] | (bytes[at + 1] << 8);
-      if (at + 4 > bytes.length || size !== (~(bytes[at + 2] | (bytes[at + 3] << 8)) & 0xffff)) bad("a stored block's length is wrong");
-      if ((at += 4) + size > bytes.length) bad("the stream ends too early");
-      if (n + size > out.length) bad(`more than ${out.length} bytes`);
-      out.set(bytes.subarray(at, at + size), n);
-      (at += size), (n += size);
-      continue;
-    }
-    const [literal, distance] = kind === 1 ? fixed : dynamic();
-    for (let s = symbol(literal); s !== 256; s = symbol(literal)) {
-      if (s < 256) {
-        if (n === out.length) bad(`more than ${out.length} bytes`);
-        out[n++] = s;
-        continue;
-      }
-      if (s > 285) bad("a length of no kind");
-      const length = BASE[s - 257] + take(EXTRA[s - 257]), d = symbol(distance);
-      if (d > 29) bad("a distance of no kind");
-      const more = d < 2 ? 0 : (d >> 1) - 1, back = d < 2 ? d + 1 : ((2 + (d & 1)) << more) + 1 + take(more);
-      if (back > n) bad("a distance before the start");
-      if (n + length > out.length) bad(`more than ${out.length} bytes`);
-      for (let i = 0; i < length; i++, n++) out[n] = out[n - back];
-    }
+    const back = bytes[i] | (bytes[i + 1] << 8);
+    if (i + 2 > bytes.length || back === 0 || back > n) wrong(`an offset of ${back} at ${n}`);
+    i += 2;
+    const match = length(token & 15) + 4;
+    if (n + match > most) wrong(`more than ${most} bytes`);
+    start = n;
+    for (let j = 0; j < match; j++, n++) out[n] = out[n - back];
+    end = n;
   }
-  let a = 1, b = 0;
-  for (let i = 0; i < n; ) {
-    for (const end = Math.min(i + 3800, n); i < end; i++) (a += out[i]), (b += a);
-    (a %= 65521), (b %= 65521);
+}
+
+// What the platform makes of a zlib stream: its bytes; null when it is broken or cut short; never more than `most`.
+async function stream(bytes, most, bad) {
+  const reader = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate")).getReader(), parts = [];
+  for (let n = 0; ; ) {
+    const {done, value} = await reader.read().catch(() => ({done: true, value: null}));
+    if (done) return value === null ? null : concat(parts);
+    parts.push(value);
+    if ((n += value.length) <= most) continue;
+    await reader.cancel().catch(() => {});
+    bad("deflate.stream", `more than ${most} bytes`);
   }
-  if (bytes.length - at !== 4) bad(`${bytes.length - at} bytes after the last block, not the 4 of the checksum`);
-  if (((bytes[at] << 8) | bytes[at + 1]) !== b || ((bytes[at + 2] << 8) | bytes[at + 3]) !== a) bad("the Adler-32 is wrong");
-  return n;
+}
+
+// One zlib stream [codec.deflate.stream]. Some platforms pass over bytes that follow it: then it is whole without them.
+export async function inflate(bytes, most, bad) {
+  const out = (await stream(bytes, most, bad)) ?? bad("deflate.stream", "the stream is damaged or cut short");
+  if (await stream(bytes.subarray(0, -1), most, bad)) bad("trailing", "bytes follow the stream");
+  return out;
 }

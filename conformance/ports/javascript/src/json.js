@@ -1,32 +1,24 @@
 // A JSON reader that sees what JSON.parse hides: members named twice, `1.0` against `1`, integers beyond 2^53,
 // unpaired surrogates. Objects have no prototype, so a member `__proto__` is a member like any other.
-import {LakebedError} from "./errors.js";
+import {fail} from "./errors.js";
 import {text as decode, utf8} from "./bytes.js";
 
 // A number written with fraction or exponent. It keeps its text, so that a writer gives it back unchanged.
-export class Real {
+export class Real extends Number {
   constructor(text) {
+    super(text);
     this.text = text;
   }
-  valueOf() {
-    return Number(this.text);
-  }
-  toJSON() {
-    return Number(this.text);
-  }
 }
 
-export const number = (v) => (v instanceof Real ? Number(v.text) : v);
-
+// A copy of the value: `leaf` of all that is no array or object.
+function walk(v, leaf) {
+  if (Array.isArray(v)) return v.map((x) => walk(x, leaf));
+  if (v === null || typeof v !== "object" || v instanceof Real) return leaf(v);
+  return Object.assign(Object.create(null), Object.fromEntries(Object.keys(v).map((k) => [k, walk(v[k], leaf)])));
+}
 // The value with ordinary numbers in place of Real.
-export function plain(v) {
-  if (v instanceof Real) return Number(v.text);
-  if (Array.isArray(v)) return v.map(plain);
-  if (v === null || typeof v !== "object") return v;
-  const out = Object.create(null);
-  for (const k of Object.keys(v)) out[k] = plain(v[k]);
-  return out;
-}
+export const plain = (v) => walk(v, (x) => (x instanceof Real ? Number(x) : x));
 
 export function stringify(v) {
   if (v instanceof Real) return v.text;
@@ -35,108 +27,66 @@ export function stringify(v) {
   return `{${Object.keys(v).map((k) => `${JSON.stringify(k)}:${stringify(v[k])}`).join(",")}}`;
 }
 
-const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y;
-const ESCAPES = {'"': '"', "\\": "\\", "/": "/", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t"};
+const TOKEN = /["[\]{},:]|true|false|null|-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?/g;
+const WORDS = {true: true, false: false, null: null};
 const LONE = /[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/;
 
 // `documents` false: a JSON value of htype json, of 512 levels and any number [htype.json.value].
 export function parse(bytes, object = null, documents = true) {
-  const s = decode(bytes);
-  const bad = (code, clause, detail, at) => {
-    const offset = at === undefined ? null : utf8(s.slice(0, at)).length;
-    throw documents ? new LakebedError(code, clause, detail, object, offset)
-      : new LakebedError("E_VALUE_TEXT", "htype.json.value", detail, object, offset);
+  const s = decode(bytes), most = documents ? 32 : 512;
+  let i = 0;
+  const bad = (code, clause, detail, at = null) => {
+    const offset = at === null ? null : utf8(s.slice(0, at)).length;
+    return fail(documents ? code : "E_VALUE_TEXT", documents ? clause : "htype.json.value", detail, object, offset);
   };
   if (s === null) bad("E_JSON_SYNTAX", "json.syntax", "not UTF-8");
-  const most = documents ? 32 : 512;
-  let i = 0;
-  const blank = () => {
-    for (let c = s.charCodeAt(i); c === 32 || c === 10 || c === 13 || c === 9; c = s.charCodeAt(++i));
+  try {
+    JSON.parse(s);
+  } catch (e) {
+    bad("E_JSON_SYNTAX", "json.syntax", e.message);
+  }
+  // From here on s is known to be JSON: the tokens below come in the right order.
+  const token = () => {
+    TOKEN.lastIndex = i;
+    const found = TOKEN.exec(s);
+    i = TOKEN.lastIndex;
+    return found;
   };
-  const syntax = () => bad("E_JSON_SYNTAX", "json.syntax", i < s.length ? `unexpected ${JSON.stringify(s[i])}` : "ends too early", i);
-
+  // The string whose opening quote ends at i.
   function string() {
-    const start = ++i;
-    let from = i, out = "";
-    for (;; i++) {
-      const c = s.charCodeAt(i);
-      if (c === 34) break;
-      if (!(c >= 32)) syntax();
-      if (c !== 92) continue;
-      out += s.slice(from, i++);
-      if (s[i] === "u") {
-        const digits = s.slice(i + 1, i + 5);
-        if (!/^[0-9a-fA-F]{4}$/.test(digits)) syntax();
-        out += String.fromCharCode(parseInt(digits, 16));
-        i += 4;
-      } else if (Object.hasOwn(ESCAPES, s[i] ?? "")) out += ESCAPES[s[i]];
-      else syntax();
-      from = i + 1;
+    const start = i - 1;
+    for (let c = s.charCodeAt(i); c !== 34; c = s.charCodeAt(++i)) if (c === 92) i++;
+    const raw = s.slice(start, ++i);
+    if (!raw.includes("\\")) return raw.slice(1, -1);
+    const out = JSON.parse(raw); // only an escape can be half a pair, for the bytes are UTF-8
+    return documents && LONE.test(out) ? bad("E_JSON_SYNTAX", "json.surrogate", "an unpaired surrogate", start) : out;
+  }
+  function number(text, real, at) {
+    const n = Number(text), shown = text.slice(0, 40);
+    const limit = (clause, detail) => bad("E_JSON_LIMIT", clause, `${shown} is ${detail}`, at);
+    if (documents && real && !Number.isFinite(n)) limit("json.floats", "not finite");
+    if (documents && !real && !Number.isSafeInteger(n)) limit("json.integers", "beyond 2^53-1");
+    return real ? new Real(text) : n + 0;
+  }
+  function value([text, fraction, exponent], depth) {
+    const at = i - text.length;
+    if (text === '"') return string();
+    if (text in WORDS) return WORDS[text];
+    if (text !== "{" && text !== "[") return number(text, fraction || exponent, at);
+    if (depth > most) bad("E_JSON_LIMIT", "json.depth", `nested deeper than ${most}`, at);
+    const out = text === "{" ? Object.create(null) : [];
+    for (let next = token(); !"]}".includes(next[0]); next = token()) {
+      if (next[0] === ",") next = token();
+      if (text === "[") {
+        out.push(value(next, depth + 1));
+        continue;
+      }
+      const start = i - 1, key = string();
+      if (key in out) bad("E_JSON_DUPLICATE", "json.duplicate", `member ${JSON.stringify(key)} stands twice`, start);
+      token(); // the colon
+      out[key] = value(token(), depth + 1);
     }
-    out += s.slice(from, i++);
-    if (documents && LONE.test(out)) bad("E_JSON_SYNTAX", "json.surrogate", "an unpaired surrogate", start);
     return out;
   }
-
-  function value(depth) {
-    blank();
-    const c = s[i];
-    if (c === '"') return string();
-    if (c === "{" || c === "[") {
-      if (depth > most) bad("E_JSON_LIMIT", "json.depth", `nested deeper than ${most}`, i);
-      return c === "{" ? members(depth) : elements(depth);
-    }
-    for (const [word, v] of [["true", true], ["false", false], ["null", null]]) {
-      if (s.startsWith(word, i)) return (i += word.length), v;
-    }
-    NUMBER.lastIndex = i;
-    const found = NUMBER.exec(s);
-    if (!found) syntax();
-    const at = i;
-    i += found[0].length;
-    const n = Number(found[0]);
-    if (found[1] || found[2]) {
-      if (documents && !Number.isFinite(n)) bad("E_JSON_LIMIT", "json.floats", `${found[0].slice(0, 40)} is not finite`, at);
-      return new Real(found[0]);
-    }
-    if (documents && !Number.isSafeInteger(n)) bad("E_JSON_LIMIT", "json.integers", `${found[0].slice(0, 40)} is beyond 2^53-1`, at);
-    return n + 0;
-  }
-
-  // The entries of an object or array up to its closing bracket.
-  function entries(close, each) {
-    i++;
-    blank();
-    for (let first = true; s[i] !== close; first = false) {
-      if (!first && s[i++] !== ",") i--, syntax();
-      blank();
-      each();
-      blank();
-    }
-    i++;
-  }
-
-  function members(depth) {
-    const out = Object.create(null);
-    entries("}", () => {
-      if (s[i] !== '"') syntax();
-      const at = i, key = string();
-      if (key in out) bad("E_JSON_DUPLICATE", "json.duplicate", `member ${JSON.stringify(key)} stands twice`, at);
-      blank();
-      if (s[i++] !== ":") i--, syntax();
-      out[key] = value(depth + 1);
-    });
-    return out;
-  }
-
-  function elements(depth) {
-    const out = [];
-    entries("]", () => out.push(value(depth + 1)));
-    return out;
-  }
-
-  const out = value(1);
-  blank();
-  if (i < s.length) syntax();
-  return out;
+  return value(token(), 1);
 }
