@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,7 +14,9 @@ sys.path.insert(0, str(ROOT / "conformance"))
 
 from lakebed_conform import SuiteError  # noqa: E402
 from lakebed_conform.cases import load_cases, select  # noqa: E402
+from lakebed_conform.crash import cause_of  # noqa: E402
 from lakebed_conform.ports import Port, PortSpec, find_port  # noqa: E402
+from lakebed_conform.report.text import summary_lines  # noqa: E402
 from lakebed_conform.run import run  # noqa: E402
 
 ENV = {"PYTHONPATH": str(ROOT / "conformance")}
@@ -134,13 +137,167 @@ def test_the_run_goes_on_after_each_crash():
     assert not any(r.safe for r in outcome.results), "a crash is never a refusal"
 
 
+#: what runtimes really print, cut in the middle
+DEATHS = {
+    "rust": (
+        "",
+        "thread 'main' (7390) panicked at src/main.rs:1:90:",
+        "index out of bounds: the len is 0 but the index is 5",
+        "stack backtrace:",
+        "   0: __rustc::rust_begin_unwind",
+        "note: run with `RUST_BACKTRACE=full`",
+        "",
+    ),
+    "rust, older": (
+        "thread 'main' panicked at 'no such thing', src/main.rs:3:5",
+        "note: run with `RUST_BACKTRACE=1`",
+        "",
+    ),
+    "go": (
+        "panic: runtime error: index out of range [5] with length 0",
+        "",
+        "goroutine 1 [running]:",
+        "main.main()",
+        "\t/a.go:3",
+        "exit",
+    ),
+    "c++": (
+        "terminate called after throwing an instance of 'std::out_of_range'",
+        "  what():  vector::_M_range_check",
+        "Aborted",
+        "",
+    ),
+    "address sanitizer": (
+        "====",
+        "==7446==ERROR: AddressSanitizer: heap-buffer-overflow on address 0x602 at pc 0x565",
+        "WRITE of size 1",
+        "==7446==ABORTING",
+        "",
+    ),
+    "assert": (
+        "port: a.c:3: main: Assertion `n==1' failed.",
+        "Aborted",
+        "",
+    ),
+    "node": (
+        "Error: a warning that was logged",
+        "file:///a.mjs:1",
+        "  throw new TypeError('x')",
+        "  ^",
+        "",
+        "TypeError: v.x is not a function",
+        "    at f (a.mjs:1:21)",
+        "",
+        "Node.js v20.20.2",
+        "",
+    ),
+    "node, a module": (
+        "node:internal",
+        "          ^",
+        "",
+        "Error [ERR_MODULE_NOT_FOUND]: Cannot find module 'x'",
+        "    at f {",
+        "  code: 'E'",
+        "}",
+        "",
+        "Node.js v20",
+        "",
+    ),
+    "node, memory": (
+        "<--- Last few GCs --->",
+        "",
+        "FATAL ERROR: Reached heap limit Allocation failed",
+        "----- Native stack trace -----",
+        " 1: 0xb7",
+        "",
+    ),
+    "python": (
+        "Traceback (most recent call last):",
+        "  File 'a', line 3",
+        "ZeroDivisionError: division by zero",
+        "",
+        "The above exception was the direct cause of the following exception:",
+        "",
+        "Traceback (most recent call last):",
+        "  File 'a', line 5",
+        "my.E: two",
+        "lines",
+        "",
+    ),
+    "another": (
+        "loading",
+        "",
+        "  it all went wrong  ",
+        "",
+        "",
+    ),
+    "silent": (
+        "",
+    ),
+}
+#: and the line of it that says why
+WHY = {
+    "rust": "thread 'main' (7390) panicked at src/main.rs:1:90: index out of bounds: the len is 0 but the index is 5",
+    "rust, older": "thread 'main' panicked at 'no such thing', src/main.rs:3:5",
+    "go": "panic: runtime error: index out of range [5] with length 0",
+    "c++": "terminate called after throwing an instance of 'std::out_of_range' what():  vector::_M_range_check",
+    "address sanitizer": "==7446==ERROR: AddressSanitizer: heap-buffer-overflow on address 0x602 at pc 0x565",
+    "assert": "port: a.c:3: main: Assertion `n==1' failed.",
+    "node": "TypeError: v.x is not a function",
+    "node, a module": "Error [ERR_MODULE_NOT_FOUND]: Cannot find module 'x'",
+    "node, memory": "FATAL ERROR: Reached heap limit Allocation failed",
+    "python": "my.E: two",
+    "another": "it all went wrong",
+    "silent": "",
+}
+
+
+@pytest.mark.parametrize("runtime", DEATHS)
+def test_the_line_that_says_why_a_port_died(runtime):
+    assert cause_of("\n".join(DEATHS[runtime])) == WHY[runtime]
+
+
+@pytest.mark.parametrize(
+    ("program", "code", "line"),
+    [
+        (sys.executable, "import sys\nfor line in sys.stdin: {}['x']", "KeyError: 'x'"),
+        ("node", "process.stdin.on('data', () => null.x)", "TypeError: Cannot read properties of null"),
+    ],
+)
+def test_a_real_death_is_told_by_its_cause(tmp_path, program, code, line):
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+    outcome = run(PortSpec("dying", (program, "-c" if program != "node" else "-e", code)), "1.0", everything()[1],
+                  every=everything()[0])  # fmt: skip
+    text = "\n".join(said for said, _ in summary_lines(outcome, {}, "dying"))
+    assert line in text and "doctor --port dying" in text and "Traceback" not in text
+
+
 def test_port_json_and_names(tmp_path):
     said = {"name": "mine", "command": ["{python}", "{here}/a.py"], "env": {"A": "{here}"}, "memory": 1000}
     (tmp_path / "port.json").write_text(json.dumps(said))
     spec = find_port(str(tmp_path))
     assert spec.command == (sys.executable, f"{tmp_path}/a.py") and spec.env == {"A": str(tmp_path)}
     assert find_port("lakebed").command == (sys.executable, "-m", "lakebed.port")
-    assert find_port("node 'my port.js'").command == ("node", "my port.js")
+    assert find_port(f"{sys.executable} 'my port.py'").command == (sys.executable, "my port.py")
     (tmp_path / "port.json").write_text(json.dumps({"name": "mine"}))
     with pytest.raises(SuiteError, match="command"):
         find_port(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("lakbed", "did you mean lakebed"),
+        ("no/such/port", "no command no/such/port"),
+        ("null:nosuch", "the null ports are accept"),
+        ("conformance", "a folder without port.json"),
+        ("conformance/README.md", "put its interpreter before it"),
+        ("python 'open", "No closing quotation"),
+        ("", "--port is empty"),
+    ],
+)
+def test_a_port_that_is_none_is_said(monkeypatch, text, said):
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SuiteError, match=said):
+        find_port(text)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 
+#: an exception that nobody caught, in JavaScript and its kind
+THROWN = re.compile(r"^(?:Uncaught )?\[?[\w.]*(?:Error|Exception)(?: \[\w+\])?\]?: .*$", re.M)
 #: how the runtimes of common languages begin to say it; the first that is found decides
 SAYS = tuple(
     re.compile(p, re.M)
     for p in (
         r"^.*ERROR: \w+Sanitizer: .*$",  # ASan, TSan, LSan, MSan
         r"^.*: runtime error: .*$",  # UBSan
-        r"^thread '.*' panicked at .*$",  # Rust
+        r"^thread '.*'(?: \(\d+\))? panicked at .*$",  # Rust
         r"^panic: .*$",  # Go
         r"^fatal error: .*$",  # Go's runtime
         r"^terminate called .*$",  # C++
@@ -18,13 +20,13 @@ SAYS = tuple(
         r"^Unhandled exception\. .*$",  # .NET
         r'^Exception in thread "?.*$',  # Java
         r"^FATAL ERROR: .*$",  # V8
-        r"^(?:Uncaught )?\[?[\w.]*(?:Error|Exception)(?: \[\w+\])?\]?: .*$",  # JavaScript, Ruby, others
+        THROWN.pattern,
         r"^(?:free|malloc|realloc|munmap_chunk|double free|corrupted).*(?:\(\)|\)|: ).*$",  # glibc
         r"^(?:Segmentation fault|Bus error|Illegal instruction|Aborted|Killed).*$",
     )
 )
 #: its next line belongs to it: the message of a Rust panic, what() of a C++ exception
-GOES_ON = re.compile(r"^thread '.*' panicked at .*:\d+:\d+:$|^terminate called ")
+GOES_ON = re.compile(r"^thread .* panicked at .*:\d+:\d+:$|^terminate called ")
 TRACEBACK = "Traceback (most recent call last):"
 LONGEST = 300
 
@@ -46,9 +48,10 @@ def _python(lines: list[str]) -> str:
 
 def _said(stderr: str) -> str:
     for pattern in SAYS:
-        found = pattern.search(stderr)
-        if found is None:
+        all_ = list(pattern.finditer(stderr))
+        if not all_:
             continue
+        found = all_[-1] if pattern is THROWN else all_[0]  # errors before the last were caught; panics are not
         line = found[0].strip()
         if GOES_ON.match(line):
             after = stderr[found.end() :].lstrip("\r\n").split("\n", 1)[0].strip()
