@@ -72,9 +72,9 @@ def symptom(r: Result) -> str:
 
 
 def plain(text: str) -> str:
-    """``text`` without what differs from case to case: numbers, hex, quoted words, lists, paths."""
+    """``text`` without what differs from case to case: numbers, hex, lists, paths, quoted text unless it is a word."""
     text = re.sub(r"/(?:[\w.-]+/)+[\w.-]+", "…", text)
-    text = re.sub(r"'[^']*'|\"[^\"]*\"", "…", text)
+    text = re.sub(r"(['\"])(?![A-Za-z_. ]{1,24}\1).*?\1", "…", text)
     text = re.sub(r"\[[^\]]*\]|\([^)]*\)", "…", text)
     text = re.sub(r"\b(?:0x)?[0-9a-f]*\d[0-9a-f]*\b", "#", text)
     return text[:140]
