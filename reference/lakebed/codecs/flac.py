@@ -9,7 +9,7 @@ import numpy as np
 
 from ..extras import optional
 from .row import Codec, Header, Param, Params, corrupt
-from .sound import read, takes
+from .sound import reach, read, takes
 
 
 def _stream(data: bytes) -> tuple[int, int, int, int]:
@@ -67,6 +67,7 @@ ROW = Codec(
     write=write,
     pixels=lambda data, head: read(data, "FLAC", head, 0, head.shape[0]),
     part=lambda data, head, start, stop: read(data, "FLAC", head, start, stop),
+    reach=reach("FLAC", seeks=True),
     describe=describe,
     whole=whole,
 )

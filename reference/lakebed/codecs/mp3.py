@@ -5,8 +5,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from ..errors import LakebedError
+from . import mp3_seek
 from .row import Codec, Header
-from .sound import float_header, read, takes
+from .seek import Seek
+from .sound import float_header, reach, read, takes
 
 
 def _mp3(data: bytes) -> bool:
@@ -19,6 +24,25 @@ def _mp3(data: bytes) -> bool:
 
 def _ogg(mark: bytes):
     return lambda data: data[:4] == b"OggS" and mark in data[28:64]
+
+
+def _reach_mp3(
+    file: Any, dtype: str, shape: tuple[int, ...], start: int, stop: int, seek: Seek | None
+) -> np.ndarray | None:
+    if seek is None or not seek.points or len(shape) != 2 or dtype != "float32" or start >= stop:
+        return None
+    try:
+        return mp3_seek.run(file, seek, shape[0], shape[1], start, stop)
+    except LakebedError as problem:
+        if problem.code != "E_CODEC_DATA":
+            raise
+        return None
+
+
+def _seek_mp3(data: bytes, head: Header) -> Seek | None:
+    if len(data) < mp3_seek.LEAST:
+        return None
+    return mp3_seek.entry(data, head, read(data, "MP3", head, 0, head.shape[0]))
 
 
 def _row(
@@ -49,13 +73,16 @@ def _row(
 
 ROW = _row(
     "mp3", "MP3: lossy sound, kept as given", "MP3", ("MPEG_LAYER_III", "MPEG_LAYER_II", "MPEG_LAYER_I"), _mp3,
+    reach=_reach_mp3, seek=_seek_mp3, untrue=mp3_seek.untrue,
     tolerance="S", media_type="audio/mpeg", suffixes=(".mp3",),
 )  # fmt: skip
 VORBIS = _row(
     "ogg", "Ogg Vorbis: lossy sound, kept as given", "OGG", ("VORBIS",), _ogg(b"\x01vorbis"), True,
+    reach=reach("OGG", seeks=True),
     aliases=("vorbis",), tolerance="S", media_type="audio/ogg", suffixes=(".ogg", ".oga"),
 )  # fmt: skip
 OPUS = _row(
     "opus", "Ogg Opus: lossy sound at 48 kHz, kept as given", "OGG", ("OPUS",), _ogg(b"OpusHead"),
+    reach=reach("OGG", seeks=False),
     tolerance="S2", media_type="audio/opus", suffixes=(".opus",),
 )  # fmt: skip

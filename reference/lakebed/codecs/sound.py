@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import LakebedError
 from ..extras import optional
 from .row import Header, Shape, corrupt
+from .seek import Seek
 
 
 def takes(*dtypes: str, channels: int = 255) -> Callable[[str, Shape | None], str | None]:
@@ -31,11 +33,36 @@ def takes(*dtypes: str, channels: int = 255) -> Callable[[str, Shape | None], st
     return reason
 
 
-def opened(data: bytes, form: str) -> Any:
+class Careful(io.RawIOBase):
+    """A file whose errors libsndfile, which calls it from C, does not swallow: kept in ``problem``, the file ends."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+        self.problem: LakebedError | None = None
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return 0 if self.problem is not None else self.file.readinto(buffer)
+        except LakebedError as problem:
+            self.problem = problem
+            return 0
+
+    def read(self, size: int = -1) -> bytes:
+        out = bytearray(size)
+        return bytes(out[: self.readinto(out)])
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self.file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+
+def opened(data: bytes | Careful, form: str) -> Any:
     """The file as libsndfile sees it, which must be of the container ``form``; E_CODEC_DATA otherwise."""
     soundfile = optional("soundfile", "audio")
     try:
-        found = soundfile.SoundFile(io.BytesIO(data))
+        found = soundfile.SoundFile(io.BytesIO(data) if isinstance(data, bytes) else data)
     except (RuntimeError, TypeError, ValueError) as problem:
         raise corrupt("media.corrupt", f"libsndfile refuses it: {str(problem).rpartition(': ')[2]}") from problem
     if found.format != form:
@@ -43,7 +70,7 @@ def opened(data: bytes, form: str) -> Any:
     return found
 
 
-def read(data: bytes, form: str, header: Header, start: int, stop: int, *, seeks: bool = True) -> np.ndarray:
+def read(data: bytes | Careful, form: str, header: Header, start: int, stop: int, *, seeks: bool = True) -> np.ndarray:
     """Samples [start, stop) exactly; fewer, or another number of channels, is E_CODEC_DATA.
 
     Coders whose state reaches far back do not ``seek``: what comes before is decoded too, in one go, for libsndfile's
@@ -60,6 +87,32 @@ def read(data: bytes, form: str, header: Header, start: int, stop: int, *, seeks
     if array.shape != (stop - start, header.shape[1]):
         raise corrupt("media.corrupt", f"the decoder gives {array.shape}, {(stop - start, header.shape[1])} is due")
     return array
+
+
+def reach(form: str, *, seeks: bool) -> Callable[..., np.ndarray | None]:
+    """A codec's ``reach`` where libsndfile itself finds the way in a file that is fetched as it is read."""
+
+    def reached(
+        file: Any, dtype: str, shape: tuple[int, ...], start: int, stop: int, seek: Seek | None
+    ) -> np.ndarray | None:
+        if len(shape) != 2 or start >= stop:
+            return None
+        careful = Careful(file)
+        try:
+            with opened(careful, form) as found:
+                whole = dtype == "float32" or (dtype == "int16") == (found.subtype in ("PCM_S8", "PCM_16"))
+                fits = (found.frames, found.channels) == shape and whole
+            careful.seek(0)
+            part = read(careful, form, Header(dtype, shape), start, stop, seeks=seeks) if fits else None
+        except LakebedError as problem:
+            if problem.code != "E_CODEC_DATA":
+                raise
+            part = None
+        if careful.problem is not None:
+            raise careful.problem
+        return part
+
+    return reached
 
 
 def float_header(data: bytes, form: str, subtypes: tuple[str, ...]) -> Header:

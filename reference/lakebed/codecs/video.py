@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..checksum import crc32
+from ..errors import LakebedError
 from .film import Astray, checksum, entry, frames, from_point, rgb, straight, untrue
 from .row import Codec, Header, Shape
 from .seek import Seek
@@ -33,8 +34,15 @@ def _header(form: str) -> Callable[[bytes], Header]:
 def _part(form: str) -> Callable[[bytes, Header, int, int], np.ndarray]:
     def part(data: bytes, head: Header, start: int, stop: int) -> np.ndarray:
         out = np.empty((stop - start, *head.shape[1:]), np.uint8)
-        for place, frame in enumerate(straight(data, form, start, stop)):
-            out[place] = rgb(frame)
+        try:
+            for place, frame in enumerate(straight(data, form, start, stop)):
+                out[place] = rgb(frame)
+        except LakebedError:
+            if not start:
+                raise
+            for place, frame in enumerate(straight(data, form, 0, stop)):  # a key frame that was none
+                if place >= start:
+                    out[place - start] = rgb(frame)
         return out
 
     return part

@@ -7,10 +7,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..errors import LakebedError
 from .row import Codec, Header, Param, Params, corrupt
+from .seek import Seek
 from .sound import takes
 
 _FORMS = {(1, 8): "uint8", (1, 16): "int16", (1, 24): "int32", (1, 32): "int32", (3, 32): "float32", (3, 64): "float64"}
+
+
+LEAD = 1 << 16  # bytes in which a file's head is looked for
 
 
 class _Wave(NamedTuple):
@@ -64,12 +69,36 @@ def part(data: bytes, head: Header, start: int, stop: int) -> np.ndarray:
     begin, end = wave.start + start * block, wave.start + stop * block
     if end > len(data) or end > wave.start + wave.size:
         raise corrupt("media.corrupt", f"the samples need {end} bytes, there are {len(data)}")
-    raw = np.frombuffer(data, np.uint8, end - begin, begin)
+    return _values(np.frombuffer(data, np.uint8, end - begin, begin), wave, head.dtype)
+
+
+def _values(raw: np.ndarray, wave: _Wave, dtype: str) -> np.ndarray:
     if wave.bits == 24:
         wide = np.zeros((len(raw) // 3, 4), np.uint8)
         wide[:, 1:] = raw.reshape(-1, 3)
         raw = wide.reshape(-1)
-    return raw.view(f"<{np.dtype(head.dtype).str[1:]}").reshape(stop - start, wave.channels)
+    return raw.view(f"<{np.dtype(dtype).str[1:]}").reshape(-1, wave.channels)
+
+
+def reach(
+    file: Any, dtype: str, shape: tuple[int, ...], start: int, stop: int, seek: Seek | None
+) -> np.ndarray | None:
+    """Samples lie where their number says; None where the beginning of the file does not tell it."""
+    try:
+        lead = file.read(LEAD)
+        head, wave = header(lead), _parsed(lead)
+    except LakebedError as problem:
+        if problem.code != "E_CODEC_DATA":
+            raise
+        return None
+    if not head.agrees(dtype, shape) or head.refuse is not None or start >= stop:
+        return None
+    block = wave.channels * wave.bits // 8
+    begin, size = wave.start + start * block, (stop - start) * block
+    file.want([(begin, size)])
+    file.seek(begin)
+    raw = bytearray(size)
+    return _values(np.frombuffer(raw, np.uint8), wave, dtype) if file.readinto(raw) == size else None
 
 
 def plausible(data: bytes, head: Header) -> str | None:
@@ -114,6 +143,7 @@ ROW = Codec(
     write=write,
     pixels=lambda data, head: part(data, head, 0, head.shape[0]),
     part=part,
+    reach=reach,
     describe=describe,
     plausible=plausible,
 )
