@@ -13,7 +13,8 @@ import pytest
 import lakebed
 from datasets import create
 from kinds import Distant
-from lakebed import Ragged, checksum
+from lakebed import Ragged, checksum, codecs
+from lakebed.codecs import lz4
 from lakebed.errors import LakebedError
 from lakebed.stores import MemoryStore, Store
 
@@ -219,3 +220,34 @@ def test_one_checksum(size: int) -> None:
     for form in (data.tobytes(), memoryview(data), bytearray(data)):
         assert checksum.crc32(form) == zlib.crc32(data)
     assert checksum.crc32(b"b", checksum.crc32(b"a")) == zlib.crc32(b"ab")
+
+
+PIPELINES = ("lz4", "shuffle+lz4", "shuffle+zstd", "delta+lz4", "bitshuffle+lz4", "zstd", "deflate")
+
+
+@pytest.mark.parametrize("fast", [True, False], ids=["fast", "plain"])
+@pytest.mark.parametrize("name", PIPELINES)
+def test_decoded_into_a_buffer(name: str, fast: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """[codec.length] [codec.whole] The same bytes and the same refusals as on the way that allocates, with and without
+    the libraries that can write where they are told to."""
+    if fast:
+        pytest.importorskip("cramjam")
+    else:
+        monkeypatch.setattr(lz4, "_cramjam", lambda: None)
+    rng = np.random.default_rng(11)
+    pipeline = codecs.resolve(codecs.parse_pipelines(name)[0], "float32")
+    for size in (4, 20, 4096, 400_000):
+        raw = np.repeat(rng.integers(0, 9, size // 4 + 1).astype(np.float32), 2).tobytes()[:size]
+        stored = bytes(codecs.encode(pipeline, raw))
+        out = bytearray(size)
+        codecs.decode_into(pipeline, stored, memoryview(out))
+        assert bytes(out) == raw == bytes(codecs.decode(pipeline, stored, size))
+        wrong = [(stored[:-1], size), (stored + b"\0", size), (b"", size), (stored, size + 4), (stored, size - 4)]
+        wrong += [(bytes(rng.integers(0, 256, 30, np.uint8)), size), (stored, 1 << 40)]
+        for data, length in wrong:
+            with pytest.raises(LakebedError) as one:
+                codecs.plausible(pipeline, len(data), length)
+                codecs.decode_into(pipeline, data, memoryview(bytearray(length)))
+            with pytest.raises(LakebedError) as other:
+                codecs.decode(pipeline, data, length)
+            assert one.value.code == other.value.code == "E_CODEC_DATA"

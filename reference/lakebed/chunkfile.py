@@ -57,6 +57,7 @@ class ChunkFile:
         self._sound = False  # every unit was verified
         self._kept: OrderedDict[int, memoryview] = OrderedDict()
         self.media = tuple(codecs.is_media(pipeline) for pipeline in self.index.codecs)
+        self._direct = tuple(codecs.direct(pipeline) for pipeline in self.index.codecs)
         self.flowing = self._is_flowing()
         self.uniform = self.flowing and self.geometry.item_shape is not None
         self._flat = self._mapped_items()
@@ -139,6 +140,13 @@ class ChunkFile:
             self._check_bool(out, unit)
         return out
 
+    def _decode_into(self, unit: Unit, data: memoryview | bytes, out: np.ndarray) -> None:
+        """Like :meth:`decoded`, into a contiguous array of the unit's bytes."""
+        target = out.reshape(-1).view(np.uint8).data
+        codecs.decode_into(self.index.codecs[unit.codec], data, target, object=self.key, offset=unit.offset)
+        if self._bool:
+            self._check_bool(target, unit)
+
     def _unit_data(self, number: int) -> memoryview:
         """One decoded whole-item unit; the last few of many items are kept, for neighbours will be asked for."""
         kept = self._kept.get(number)
@@ -216,7 +224,18 @@ class ChunkFile:
         unit = self.geometry.unit_of(number)
         if self.media[at(self.index.codec, unit)]:
             return self._picture(self.geometry.unit(unit), self.geometry.shape_of(number))
+        start, stop = self.geometry.unit_items(unit)
+        if stop - start == 1 and self._direct[at(self.index.codec, unit)]:
+            return self._alone(self.geometry.unit(unit), self.geometry.shape_of(number))
         return self._cut(number, unit, self._unit_data(unit), unit in self._kept)
+
+    def _alone(self, unit: Unit, shape: tuple[int, ...]) -> np.ndarray:
+        """The one item of an array unit, decoded into its own array."""
+        data, pipeline = self.stored([unit])[0], self.index.codecs[unit.codec]
+        codecs.plausible(pipeline, len(data), unit.decoded, object=self.key, offset=unit.offset)
+        flat = np.empty(unit.decoded // self.dtype.itemsize, self.dtype)
+        self._decode_into(unit, data, flat)
+        return self._shaped(flat, shape)
 
     def _cut(self, number: int, unit: int, data: memoryview, shared: bool) -> np.ndarray:
         """One item out of its decoded unit, copied unless the decoder made the buffer for this item alone."""
@@ -389,9 +408,16 @@ class ChunkFile:
             out[:] = self._flat[first : first + count]
         elif self.geometry.item_bytes and count:
             units = range(self.geometry.unit_of(first), self.geometry.unit_of(first + count - 1) + 1)
-            for start, items in self._blocks(units, spread):
-                a, b = max(first, start), min(first + count, start + len(items))
-                out[a - first : b - first] = items[a - start : b - start]
+
+            def fill(unit: Unit, data: memoryview | bytes) -> None:
+                start, stop = self.geometry.unit_items(unit.number)
+                a, b = max(first, start), min(first + count, stop)
+                if (a, b) == (start, stop):
+                    self._decode_into(unit, data, out[a - first : b - first])
+                else:
+                    out[a - first : b - first] = self._items(unit, data)[a - start : b - start]
+
+            self._fill(fill, units, spread)
 
     def take(self, numbers: np.ndarray, out: np.ndarray, where: np.ndarray | None, spread: Spread = map) -> None:
         """Samples ``numbers`` of a uniform chunk into ``out[where]``; None: they are all of it, in order."""
@@ -402,11 +428,26 @@ class ChunkFile:
         elif self.geometry.item_bytes:
             order = np.argsort(numbers, kind="stable")
             sorted_numbers = numbers[order]
-            touched = dict.fromkeys(self.geometry.unit_of(n) for n in sorted_numbers.tolist())
-            for start, items in self._blocks(touched, spread):
-                low, high = np.searchsorted(sorted_numbers, [start, start + len(items)])
+
+            def fill(unit: Unit, data: memoryview | bytes) -> None:
+                start, stop = self.geometry.unit_items(unit.number)
+                low, high = np.searchsorted(sorted_numbers, [start, stop]).tolist()
                 mine = order[low:high]
-                out[mine if where is None else where[mine]] = items[numbers[mine] - start]
+                slots = mine if where is None else where[mine]
+                if stop - start == 1:
+                    one = out[slots[0] : slots[0] + 1]
+                    self._decode_into(unit, data, one)
+                    out[slots[1:]] = one
+                else:
+                    out[slots] = self._items(unit, data)[numbers[mine] - start]
+
+            self._fill(fill, np.unique(self.geometry.units_of(numbers)).tolist(), spread)
+
+    def _fill(self, fill: Callable[[Unit, Any], None], units: Iterable[int], spread: Spread) -> None:
+        """``fill`` with each of these units and its stored bytes, side by side."""
+        for group in _by_bytes(map(self.geometry.unit, units)):
+            for _ in spread(fill, group, self.stored(group)):
+                pass
 
     def lay(self, numbers: np.ndarray, where: np.ndarray | None, out: np.ndarray) -> bool:
         """Like :meth:`take` of ``numbers[where]``, in one pass over all of ``out`` that leaves any rows of this chunk
@@ -442,13 +483,10 @@ class ChunkFile:
                 at_byte += len(data)
         return np.frombuffer(whole, self.dtype, size // self.dtype.itemsize, skip), shapes
 
-    def _blocks(self, units: Iterable[int], spread: Spread) -> Iterable[tuple[int, np.ndarray]]:
-        """(first item, items) of each of these units of a uniform chunk."""
-        for group in _by_bytes(map(self.geometry.unit, units)):
-            for unit, data in zip(group, spread(self.decoded, group, self.stored(group)), strict=True):
-                start, stop = self.geometry.unit_items(unit.number)
-                shape = (stop - start, *self.geometry.item_shape)  # type: ignore[misc]
-                yield start, np.frombuffer(data, self.dtype).reshape(shape)
+    def _items(self, unit: Unit, data: memoryview | bytes) -> np.ndarray:
+        """The decoded items of a unit of a uniform chunk."""
+        start, stop = self.geometry.unit_items(unit.number)
+        return np.frombuffer(self.decoded(unit, data), self.dtype).reshape(stop - start, *self.geometry.item_shape)  # type: ignore[misc]
 
     def _touch(self, units: Iterable[int]) -> None:
         fresh = [unit for unit in units if not self._verified[unit]]

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import Any
+
 from lz4 import block
 
+from ..extras import installed, optional
 from .row import Buffer, Codec, Param, Params, corrupt
 
 INPUT = 0x7E000000
@@ -20,12 +24,39 @@ def encode(raw: Buffer, params: Params) -> bytes | None:
 
 
 def decode(stored: Buffer, params: Params, length: int) -> bytes:
-    if length > INPUT or len(stored) > encoded(INPUT, params):
-        raise corrupt("codec.lz4.limit", f"an LZ4 block of {length} bytes is over the limit of {INPUT}")
+    _limit(stored, length)
     try:
         return block.decompress(stored, uncompressed_size=length)
     except (block.LZ4BlockError, ValueError, OverflowError) as problem:
         raise corrupt("codec.lz4.block", f"no LZ4 block of {length} bytes: {problem}") from problem
+
+
+def decode_into(stored: Buffer, params: Params, out: memoryview) -> None:
+    """With cramjam straight into ``out``: the lz4 library decodes into memory of its own and copies twice."""
+    library = _cramjam()
+    if library is None:
+        raw = decode(stored, params, len(out))
+        done = len(raw)
+        if done == len(out):
+            out[:] = raw
+    else:
+        _limit(stored, len(out))
+        try:
+            done = library.lz4.decompress_block_into(stored, out, output_len=len(out))
+        except (library.DecompressionError, ValueError, OverflowError) as problem:
+            raise corrupt("codec.lz4.block", f"no LZ4 block of {len(out)} bytes: {problem}") from problem
+    if done != len(out):
+        raise corrupt("codec.whole", f"lz4 gives {done} bytes where {len(out)} are due")
+
+
+@cache
+def _cramjam() -> Any:
+    return optional("cramjam", "fast") if installed("cramjam") else None
+
+
+def _limit(stored: Buffer, length: int) -> None:
+    if length > INPUT or len(stored) > encoded(INPUT, {}):
+        raise corrupt("codec.lz4.limit", f"an LZ4 block of {length} bytes is over the limit of {INPUT}")
 
 
 def encoded(length: int, params: Params) -> int:
@@ -70,6 +101,7 @@ ROW = Codec(
     limits={"input": INPUT},
     encode=encode,
     decode=decode,
+    decode_into=decode_into,
     encoded=encoded,
     ratio=255,
 )

@@ -6,6 +6,7 @@ media codec. The empty pipeline stores bytes as they are.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -31,6 +32,8 @@ class Step(NamedTuple):
 
 Pipeline = tuple[Step, ...]
 STEPS = 8
+SCRATCH = 16 << 20  # bytes between two steps that a thread keeps room for
+_here = threading.local()
 RAW: Pipeline = ()
 
 
@@ -304,11 +307,7 @@ def decode(
     [codec.unknown], [codec.params.unknown].
     """
     try:
-        if not pipeline:
-            if len(stored) != length:
-                raise corrupt("codec.whole", f"a raw unit has {len(stored)} bytes where {length} are due")
-            return stored
-        return _decoded(pipeline, stored, length)
+        return _decoded(pipeline, stored, length, None)
     except LakebedError as problem:
         if object is None and offset is None:
             raise
@@ -318,32 +317,86 @@ def decode(
 def decode_into(
     pipeline: Pipeline, stored: Buffer, out: memoryview, *, object: str | None = None, offset: int | None = None
 ) -> None:
-    """Like :func:`decode`, into a writable buffer of exactly the decoded length."""
-    out[:] = decode(pipeline, stored, len(out), object=object, offset=offset)
+    """Like :func:`decode`, into a writable buffer of exactly the decoded length; what a refused unit leaves in it is
+    undefined."""
+    try:
+        done = _decoded(pipeline, stored, len(out), out)
+    except LakebedError as problem:
+        raise error(problem.code, problem.clause, problem.detail, object=object, offset=offset) from problem
+    if done is not out:
+        out[:] = done
 
 
-def _decoded(pipeline: Pipeline, stored: Buffer, length: int) -> Buffer:
-    rows = _rows(pipeline)
-    variable = rows[0][1].name == "quantize"
+def direct(pipeline: Pipeline) -> bool:
+    """Whether :func:`decode_into` saves a copy here: the last step to undo writes where it is told to."""
+    row = CODECS.get(pipeline[0].name) if pipeline else None
+    return row is not None and row.decode_into is not None
+
+
+def plausible(
+    pipeline: Pipeline, stored: int, length: int, *, object: str | None = None, offset: int | None = None
+) -> None:
+    """Before room is made: refuse a unit of so many ``stored`` bytes that cannot give ``length``, E_CODEC_DATA
+    [codec.plausible], and a pipeline that is not known here."""
+    try:
+        if pipeline:
+            _lengths(_rows(pipeline), stored, length)
+    except LakebedError as problem:
+        raise error(problem.code, problem.clause, problem.detail, object=object, offset=offset) from problem
+
+
+def _lengths(rows: tuple[tuple[Step, Codec, Params], ...], stored: int, length: int) -> list[int]:
+    """What each step gives at most, as bounded from the decoded length and the stored one."""
     lengths = [length]
     for _, row, params in rows[:-1]:
         lengths.append(row.encoded(lengths[-1], params))
+    last = rows[-1][1]
+    if last.kind == "bytes" and lengths[-1] > last.ratio * stored and rows[0][1].name != "quantize":
+        raise corrupt("codec.plausible", f"{stored} bytes of {last.name} cannot give {lengths[-1]} bytes")
+    return lengths
+
+
+def _decoded(pipeline: Pipeline, stored: Buffer, length: int, out: memoryview | None) -> Buffer:
+    """The raw bytes; in ``out`` itself where there is one and the last step to undo can write there."""
+    if not pipeline:
+        if len(stored) != length:
+            raise corrupt("codec.whole", f"a raw unit has {len(stored)} bytes where {length} are due")
+        return stored
+    rows = _rows(pipeline)
+    variable = rows[0][1].name == "quantize"
+    lengths = _lengths(rows, len(stored), length)
     data = stored
     for place in range(len(rows) - 1, -1, -1):
         _, row, params = rows[place]
         due = lengths[place]
-        if row.kind == "bytes" and due > row.ratio * len(data) and not variable:
-            raise corrupt("codec.plausible", f"{len(data)} bytes of {row.name} cannot give {due} bytes")
         if row.kind == "filter" and variable and place:
             if len(data) > due:
                 raise corrupt("codec.length", f"{row.name} is given {len(data)} bytes, more than {due}")
             due = len(data)
         elif row.kind == "filter" and not variable and len(data) != row.encoded(due, params):
             raise corrupt("codec.length", f"{row.name} is given {len(data)} bytes, not {row.encoded(due, params)}")
+        room = None if out is None or row.decode_into is None or variable else _room(place, due, out)
+        if room is not None:
+            row.decode_into(data, params, room)  # type: ignore[misc]
+            data = room
+            continue
         data = row.decode(data, params, due)
         if len(data) != due and (place == 0 or not variable or len(data) > due):
             raise corrupt("codec.whole", f"{row.name} gives {len(data)} bytes where {due} are due")
     return data
+
+
+def _room(place: int, due: int, out: memoryview) -> memoryview | None:
+    """Where the step at ``place`` writes: the last to be undone into ``out``, others into memory of this thread that
+    is used again, for touching new memory costs more than decoding. None where that would keep too much."""
+    if not place:
+        return out
+    if due > SCRATCH:
+        return None
+    kept: dict[int, bytearray] = _here.__dict__.setdefault("scratch", {})
+    if len(kept.setdefault(place, bytearray())) < due:
+        kept[place] = bytearray(due)
+    return memoryview(kept[place])[:due]
 
 
 @lru_cache(maxsize=1024)

@@ -94,7 +94,8 @@ class Codec:
     ``exact``: always, conditions (then ``conditions`` in words and ``is_exact`` in code) or never.
     ``takes(dtype, shape)`` gives the reason why arrays of that kind are refused, or None; ``holds`` says it in words.
     Filters and byte codecs: ``encode(raw, params)``, ``decode(stored, params, length)``, ``encoded(length, params)``
-    (the largest encoded length) and ``ratio`` (no more bytes than that can come out of one).
+    (the largest encoded length) and ``ratio`` (no more bytes than that can come out of one); where it is quicker,
+    ``decode_into(stored, params, out)``, straight into a writable buffer of exactly the decoded length.
     Media: ``header(data)``; ``pixels(data, header)``; ``write(array, params)`` (None: verbatim files only) and
     ``complete(array, params)`` (parameters that follow from the array); ``describe(data)``, its metadata;
     ``plausible(data, header)``, why so few bytes cannot hold what the header says [media.plausible];
@@ -128,6 +129,7 @@ class Codec:
     suffixes: tuple[str, ...] = ()
     encode: Callable[[Buffer, Params], Buffer | None] | None = None
     decode: Callable[[Buffer, Params, int], Buffer] = _absent
+    decode_into: Callable[[Buffer, Params, memoryview], None] | None = None
     encoded: Callable[[int, Params], int] = _absent
     ratio: int = 0
     is_exact: Callable[[Params, str, Shape | None], bool] = _never

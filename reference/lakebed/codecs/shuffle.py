@@ -1,6 +1,6 @@
 """Floor 1. ``shuffle``: byte i of every element, then byte i+1 of every element [codec.shuffle].
 
-Trailing ``len % size`` bytes are copied. Written as strided plane copies in blocks that fit a cache: ten times faster
+Trailing ``len % size`` bytes are copied. Written as strided plane copies in blocks that fit a cache: four times faster
 than a transpose.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from .row import Buffer, Codec, Param, Params
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 18  # smaller blocks make two threads wait for each other
 
 
 def encode(raw: Buffer, params: Params) -> Buffer:
@@ -32,21 +32,25 @@ def encode(raw: Buffer, params: Params) -> Buffer:
 
 
 def decode(stored: Buffer, params: Params, length: int) -> Buffer:
+    if params["size"] == 1 or len(stored) < 2 * params["size"]:
+        return stored
+    out = memoryview(bytearray(length))
+    decode_into(stored, params, out)
+    return out
+
+
+def decode_into(stored: Buffer, params: Params, out: memoryview) -> None:
     size = params["size"]
     count = len(stored) // size
-    if size == 1 or count < 2:
-        return stored
-    source = np.frombuffer(stored, np.uint8)
-    out = np.empty(len(source), np.uint8)
+    source, target = np.frombuffer(stored, np.uint8), np.frombuffer(out, np.uint8)
     planes = source[: count * size].reshape(size, count)
-    rows = out[: count * size].reshape(count, size)
+    rows = target[: count * size].reshape(count, size)
     step = max(1, _BLOCK // size)
     for first in range(0, count, step):
         block = rows[first : first + step]
         for byte in range(size):
             block[:, byte] = planes[byte, first : first + step]
-    out[count * size :] = source[count * size :]
-    return out.data
+    target[count * size :] = source[count * size :]
 
 
 SIZE = Param("size", (int,), None, 1, 255, required=True, about="element size in bytes; filled from the dtype")
@@ -59,5 +63,6 @@ ROW = Codec(
     params=(SIZE,),
     encode=encode,
     decode=decode,
+    decode_into=decode_into,
     encoded=lambda length, params: length,
 )
