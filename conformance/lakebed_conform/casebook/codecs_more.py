@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +12,10 @@ from lakebed_conform.builders import one
 from lakebed_conform.casebook import pictures as p
 from lakebed_conform.casebook.book import Book, case
 from lakebed_conform.casebook.hostile_bytes import LIES, budget, patched
+from lakebed_conform.casebook.invalid_codecs import stream
 from lakebed_conform.casebook.invalid_media import DATA, replaced
 from lakebed_conform.casebook.valid_codecs import RGB
+from lakebed_conform.pen import lz4_literals, zlib_stored
 
 CLAIMS = {
     **{name: (*LIES[name], int(name.rpartition("_")[2])) for name in ("png_60000", "jpeg_65500", "webp_16383")},
@@ -98,3 +101,115 @@ _tiff("rgb_4_bits", FOUR, p.tiff(_bits(FOUR, 4), 1, 3, bits=4, channels=3, colou
 FLOATS = np.array([[[0.5, -1, 2], [3, 4, np.inf]]], "<f4")
 _tiff("rgb_float32", FLOATS, p.tiff(FLOATS.tobytes(), 1, 2, bits=32, channels=3, colour=2, form=3),
       "A TIFF of RGB floats", SCALED)  # fmt: skip
+
+
+# Blosc2 chunks
+
+NUMBERS = [np.array([i, 500 + i, 1 << 30], "<u4") for i in range(4)]
+CONTENT = b"".join(v.tobytes() for v in NUMBERS)
+BLOSC2 = [{"name": "blosc2", "size": 4}]
+LZ4, ZLIB, ONE, STORED = 0x25, 0x65, 0x10, 0x02
+
+
+def chunk(flags: int, blocks: list[bytes], block: int = len(CONTENT), length: int = len(CONTENT), **how: Any) -> bytes:
+    """A header, the starts of the blocks, the blocks."""
+    starts, at = b"", 32 + 4 * len(blocks)
+    for part in blocks:
+        starts, at = starts + struct.pack("<I", at), at + len(part)
+    body = how.get("starts", starts) + b"".join(blocks) + how.get("more", b"")
+    filters = how.get("filters", bytes(6))
+    head = struct.pack("<BBBBIII", how.get("version", 5), 1, flags, how.get("size", 4), length, block, how.get(
+        "whole", 32 + len(body)))  # fmt: skip
+    return head + filters + b"\x01\0" + how.get("zero", bytes(8)) + body
+
+
+def laid(data: bytes) -> bytes:
+    """A stream behind its length."""
+    return struct.pack("<i", len(data)) + data
+
+
+def planes(data: bytes) -> bytes:
+    return b"".join(data[i::4] for i in range(4))
+
+
+HALF = len(CONTENT) // 2
+FULL = chunk(LZ4 | STORED, [], more=CONTENT)
+GOOD: dict[str, tuple[bytes, str]] = {
+    "stored": (FULL, "A chunk whose content follows as it is"),
+    "notes": (FULL[:1] + b"\x07" + FULL[2:22] + b"\xff\xff" + FULL[24:], "Notes of the writer mean nothing"),
+    "lz4": (chunk(LZ4 | ONE, [laid(lz4_literals(CONTENT))]), "One block of one LZ4 stream"),
+    "zlib": (chunk(ZLIB | ONE, [laid(zlib_stored(CONTENT))]), "One block of one zlib stream"),
+    "plain_stream": (chunk(LZ4 | ONE, [laid(CONTENT)]), "A stream of its own length is not compressed"),
+    "blocks": (chunk(LZ4 | ONE, [laid(CONTENT[:HALF]), laid(CONTENT[HALF:])], HALF), "Two blocks"),
+    "short_block": (chunk(LZ4, [b"".join(laid(CONTENT[i : i + 8]) for i in (0, 8, 16, 24)), laid(CONTENT[32:])], 32),
+                    "A full block of four streams and a short one of one"),
+    "shuffle": (chunk(LZ4 | ONE, [laid(planes(CONTENT))], filters=b"\0\0\0\0\0\1"), "Bytes shuffled in the block"),
+    "filter_first": (chunk(LZ4 | ONE, [laid(planes(CONTENT))], filters=b"\1\0\0\0\0\0"), "The filter comes first"),
+    "any_order": (chunk(LZ4 | ONE, [laid(CONTENT[HALF:]), laid(CONTENT[:HALF])], HALF,
+                        starts=struct.pack("<II", 40 + 4 + HALF, 40)), "Blocks that lie in another order"),
+}  # fmt: skip
+for name, (file, words) in GOOD.items():
+
+    @case(f"codec/blosc2_{name}", "codec.blosc2", "codec.blosc2.head", "codec.blosc2.streams", "codec.blosc2.starts",
+          "codec.blosc2.stored", "codec.blosc2.filter", "codec.blosc2.flags", "codec.blosc2.filters",
+          "codec.blosc2.inner", "codec.blosc2.notes",
+          features=("codec.blosc2",))  # fmt: skip
+    def _(b: Book, file=file, words=words) -> None:
+        b.explain(words, "Chunks of other writers are read as well as those of one's own.")
+        data = one(NUMBERS, shape=[3], k=4, codecs=[BLOSC2], encode=[lambda d: file])
+        b.reads(data, {"x": NUMBERS})
+
+
+@case("codec/blosc2_runs", "codec.blosc2.streams", features=("codec.blosc2",))
+def _(b: Book) -> None:
+    """Streams of one byte only
+
+    Zeros take no bytes, another byte takes one.
+    """
+    values = [np.array([0x07000000 | 0, 0x07000000], "<u4")] * 2
+    runs = b"".join((struct.pack("<i", 0),) * 3 + (struct.pack("<i", -7) + b"\x01",))
+    file = chunk(LZ4, [runs], 16, 16, filters=b"\0\0\0\0\0\1")
+    b.reads(one(values, shape=[2], k=2, codecs=[BLOSC2], encode=[lambda d: file]), {"x": values})
+
+
+FAULTS: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "head"),
+    "cut": (FULL[:31], "head"),
+    "version_4": (chunk(LZ4 | ONE, [laid(CONTENT)], version=4), "version"),
+    "blosc_1": (chunk(0x21, [laid(CONTENT)]), "flags"),
+    "lazy": (chunk(LZ4 | 8 | ONE, [laid(CONTENT)]), "flags"),
+    "size_0": (chunk(LZ4 | ONE, [laid(CONTENT)], size=0), "size"),
+    "size_2": (chunk(LZ4 | ONE, [laid(CONTENT)], size=2), "size"),
+    "length_less": (chunk(LZ4 | STORED, [], length=44, block=44, more=CONTENT[:44]), "length"),
+    "length_2_32": (chunk(LZ4 | ONE, [laid(CONTENT)], length=(1 << 32) - 1), "length"),
+    "block_0": (chunk(LZ4 | ONE, [laid(CONTENT)], block=0), "block"),
+    "block_more": (chunk(LZ4 | ONE, [laid(CONTENT)], block=49), "block"),
+    "whole_less": (chunk(LZ4 | ONE, [laid(CONTENT)], whole=50), "whole"),
+    "whole_0": (chunk(LZ4 | ONE, [laid(CONTENT)], whole=0), "whole"),
+    "filter_delta": (chunk(LZ4 | ONE, [laid(CONTENT)], filters=b"\0\0\0\0\0\3"), "filters"),
+    "filter_two": (chunk(LZ4 | ONE, [laid(CONTENT)], filters=b"\0\0\0\0\1\2"), "filters"),
+    "special": (chunk(LZ4 | ONE, [], zero=bytes(7) + b"\x10"), "zero"),
+    "dictionary": (chunk(LZ4 | ONE, [laid(CONTENT)], zero=bytes(7) + b"\x01"), "zero"),
+    "codec_0": (chunk(0x15, [laid(CONTENT)]), "flags"),
+    "codec_6": (chunk(0xD5, [laid(CONTENT)]), "flags"),
+    "stored_more": (FULL[:12] + struct.pack("<I", 81) + FULL[16:] + b"\0", "stored"),
+    "start_far": (chunk(LZ4 | ONE, [laid(CONTENT)], starts=struct.pack("<I", 1 << 31)), "starts"),
+    "start_head": (chunk(LZ4 | ONE, [laid(CONTENT)], starts=struct.pack("<I", 0)), "starts"),
+    "overlap": (
+        chunk(LZ4 | ONE, [laid(CONTENT[:HALF]), laid(CONTENT[HALF:])], HALF, starts=struct.pack("<II", 40, 40)),
+        "starts",
+    ),
+    "gap": (chunk(LZ4 | ONE, [laid(CONTENT)], more=b"\0"), "starts"),
+    "stream_long": (chunk(LZ4 | ONE, [struct.pack("<i", 1 << 30) + CONTENT]), "streams"),
+    "stream_short": (chunk(LZ4 | ONE, [laid(CONTENT[:20])]), "streams"),
+    "run_far": (chunk(LZ4 | ONE, [struct.pack("<i", -256) + b"\1"]), "streams"),
+    "run_token": (chunk(LZ4 | ONE, [struct.pack("<i", -7) + b"\0"]), "streams"),
+    "blocks_2_30": (chunk(LZ4 | ONE, [laid(CONTENT)], block=1, length=48), "starts"),
+}
+for name, (file, clause) in FAULTS.items():
+
+    @case(f"hostile/blosc2_{name}", f"codec.blosc2.{clause}", "codec.blosc2.head", "safety.bounded",
+          features=("codec.blosc2",))  # fmt: skip
+    def _(b: Book, name=name, file=file) -> None:
+        budget(b, f"A Blosc2 chunk that is broken: {name.replace('_', ' ')}")
+        b.refuses(stream(BLOSC2, NUMBERS, FULL, file), DATA, why="length and CRC agree with the broken chunk")

@@ -15,7 +15,7 @@ ITEMSIZE = {
     "float16": 2, "float32": 4, "float64": 8, "bfloat16": 2, "float8_e4m3fn": 1, "float8_e5m2": 1,
     "complex64": 8, "complex128": 16,
 }  # fmt: skip
-BYTES = frozenset({"lz4", "zstd", "deflate"})
+BYTES = frozenset({"lz4", "zstd", "deflate", "blosc2"})
 FILTERS = frozenset({"shuffle", "bitshuffle", "delta", "narrow", "quantize"})
 DATA = "E_CODEC_DATA"
 _SIZE, _ANY = range(1, 256), range(1, (1 << 32) + 1)
@@ -27,6 +27,10 @@ PARAMS: dict[str, dict[str, tuple[Any, bool]]] = {
     "lz4": {"level": (range(13), False)},
     "zstd": {"level": (range(1, 23), False)},
     "deflate": {"level": (range(10), False)},
+    "blosc2": {
+        "size": (_SIZE, True), "codec": (("lz4", "zstd", "deflate"), False),
+        "filter": (("none", "shuffle", "bitshuffle"), False), "level": (range(1, 10), False),
+    },
     "shuffle": {"size": (_SIZE, True)},
     "bitshuffle": {"size": (_SIZE, True)},
     "delta": {"size": ((1, 2, 4, 8), True), "stride": (_ANY, False)},
@@ -143,10 +147,9 @@ def _decode_one(data: bytes, codec: dict[str, Any], most: int, loose: bool) -> b
     """``most`` bytes come out, or with ``loose`` at most so many."""
     name = codec["name"]
     if name in BYTES:
-        per_byte = {"lz4": 255, "deflate": 1032, "zstd": 32768}[name]
-        good = loose or most <= per_byte * len(data)
+        good = loose or most <= PER_BYTE[name] * len(data)
         need(good, DATA, "codec.plausible", f"{most} bytes from {len(data)}")
-        out = {"lz4": _lz4, "deflate": _deflate, "zstd": _zstd}[name](data, most)
+        out = _blosc2(data, most, codec["size"]) if name == "blosc2" else STREAMS[name](data, most)
         need(len(out) == most or loose, DATA, "codec.whole", f"{len(out)} bytes, not {most}")
         return out
     if name == "shuffle":
@@ -229,6 +232,64 @@ def _zstd(data: bytes, most: int) -> bytes:
         raise Broken(DATA, "codec.zstd.frame", str(e)) from None
     need(stream.eof and not stream.unused_data, DATA, "codec.trailing", "cut short, or bytes follow the frame")
     return out
+
+
+STREAMS = {"lz4": _lz4, "deflate": _deflate, "zstd": _zstd}
+PER_BYTE = {"lz4": 255, "deflate": 1032, "zstd": 32768, "blosc2": 32768}
+
+
+def _blosc2(data: bytes, most: int, size: int) -> bytes:
+    """One chunk [codec.blosc2.head, codec.blosc2.starts]."""
+    need(len(data) >= 32, DATA, "codec.blosc2.head", f"{len(data)} bytes")
+    version, _, flags, each, length, block, whole = struct.unpack_from("<BBBBIII", data)
+    filters = [kind for kind in data[16:22] if kind]
+    good = version == 5 and flags & 13 == 5 and not any(data[24:32]) and len(filters) < 2 and max([0, *filters]) < 3
+    need(good, DATA, "codec.blosc2.head", f"version {version}, flags {flags}, filters {filters}")
+    good = each == size and length <= most and 1 <= block <= max(1, length) and whole == len(data)
+    need(good, DATA, "codec.blosc2.length", f"{length} bytes in blocks of {block}, stored {whole}")
+    if flags & 2:
+        need(len(data) == 32 + length, DATA, "codec.blosc2.stored", f"{len(data)} bytes")
+        return data[32:]
+    inner = {1: "lz4", 3: "deflate", 4: "zstd"}.get(flags >> 5, "")
+    need(inner != "", DATA, "codec.blosc2.flags", f"codec {flags >> 5}")
+    n = -(-length // block)
+    need(len(data) >= 32 + 4 * n, DATA, "codec.blosc2.starts", f"{n} blocks in {len(data)} bytes")
+    starts = struct.unpack_from(f"<{n}I", data, 32)
+    out, ends = b"", []
+    for i, start in enumerate(starts):
+        due = min(block, length - i * block)
+        part, end = _blosc2_block(data, start, due, inner, size if not flags & 16 and due == block else 1)
+        unfilter = {1: unshuffle, 2: unbitshuffle}.get(filters[0] if filters else 0)
+        out += unfilter(part, size) if unfilter else part
+        ends.append(end)
+    good = sorted([*starts, len(data)]) == sorted([32 + 4 * n, *ends])
+    need(good, DATA, "codec.blosc2.starts", "gaps or overlaps")
+    return out
+
+
+def _blosc2_block(data: bytes, at: int, due: int, inner: str, count: int) -> tuple[bytes, int]:
+    """The content of a block of ``count`` streams before it is unfiltered, and where it ends [codec.blosc2.streams]."""
+    need(due % count == 0, DATA, "codec.blosc2.streams", f"{due} bytes in {count} streams")
+    each, out = due // count, b""
+    for _ in range(count):
+        need(at + 4 <= len(data), DATA, "codec.blosc2.starts", f"a stream at byte {at}")
+        (n,) = struct.unpack_from("<i", data, at)
+        at += 4
+        if n <= 0:
+            good = n == 0 or (n >= -255 and at < len(data) and data[at] & 1)
+            need(bool(good), DATA, "codec.blosc2.streams", f"a run of {n}")
+            out, at = out + bytes([-n]) * each, at + (n < 0)
+            continue
+        need(at + n <= len(data), DATA, "codec.blosc2.starts", f"a stream of {n} bytes at byte {at}")
+        if n == each:
+            out += data[at : at + n]
+        else:
+            need(each <= PER_BYTE[inner] * n, DATA, "codec.plausible", f"{each} bytes from {n}")
+            part = STREAMS[inner](data[at : at + n], each)
+            need(len(part) == each, DATA, "codec.blosc2.streams", f"{len(part)} bytes, not {each}")
+            out += part
+        at += n
+    return out, at
 
 
 def unshuffle(data: bytes, size: int) -> bytes:

@@ -6,6 +6,7 @@ from ..errors import error
 from . import (
     avif,
     bitshuffle,
+    blosc2,
     bmp,
     dcm,
     deflate,
@@ -46,7 +47,7 @@ from . import (
 )
 from .row import Codec
 
-_BYTES = (lz4, zstd, deflate, shuffle, bitshuffle, delta, narrow, quantize, pcodec)
+_BYTES = (lz4, zstd, deflate, shuffle, bitshuffle, delta, narrow, quantize, pcodec, blosc2)
 _PICTURES = (jpeg, png, webp, tiff, bmp, gif, jpeg2000, avif, jxl, jxl_jpeg, qoi, hdr, ppm, sgi, ico, im, xbm)
 _VIDEO = (video.MP4, video.MKV, video.WEBM, video.AVI)
 _OTHERS = (wav.ROW, flac.ROW, mp3.VORBIS, mp3.OPUS, nii.ROW, nii.GZ, las.ROW, las.LAZ, ply.ROW, stl.ROW)
@@ -62,7 +63,7 @@ REFUSED = {
     "wmf": "drawing commands that only one operating system turns into pixels",
 }
 """Formats that are never stored, and why [codec.refused]."""
-RESERVED = ("blosc2", "exr")
+RESERVED = ("exr",)
 """Names that a later version may define."""
 
 
