@@ -35,7 +35,7 @@ class LocalStore:
     def __init__(self, root: str | os.PathLike[str], *, writable: bool) -> None:
         self.url = self.root = os.path.abspath(os.fspath(root))
         self.writable = writable
-        self._settled: set[str] = set()  # folders whose own entries this store has made durable
+        self._settled: set[str] = set()  # folders whose own names, and those above, this store has made durable
         self._deleted_in: str | None = None  # folder with deletions that are not durable yet
         self._maps: dict[str, memoryview] = {}
         self._lock = threading.Lock()
@@ -234,13 +234,20 @@ class LocalStore:
         stop = os.path.dirname(self.root)
         while not os.path.isdir(stop):  # the root's own parents are new as well
             stop = os.path.dirname(stop)
-        os.makedirs(folder, exist_ok=True)
-        at = folder
+        at, names = folder, []
         while at != stop:
+            if not os.path.isdir(at):
+                self._settled.discard(at)
+            names.append(at)
             at = os.path.dirname(at)
-            with contextlib.suppress(*([PermissionError] if at == stop else [])):  # above the root, not ours to read
-                _sync_folder(at)
-        self._settled.add(folder)
+        os.makedirs(folder, exist_ok=True)
+        for at in names:
+            if at in self._settled:
+                break  # with all above it
+            above = os.path.dirname(at)
+            with contextlib.suppress(*([PermissionError] if above == stop else [])):  # above the root, not ours to read
+                _sync_folder(above)
+        self._settled.update(names)
 
     def _temporary(self, folder: str, data: bytes) -> str:
         """The path of a durable temporary file in ``folder`` that holds ``data``; nothing stays behind on failure."""
