@@ -196,6 +196,8 @@ def test_junit_counts_what_is_red():
     red = sum(r.red for r in outcome.results)
     assert int(suite.get("failures")) + int(suite.get("errors")) == red > 0
     assert len(suite.findall("testcase")) == len(outcome.results)
+    body = next(f.text for f in suite.iter("failure") if "E_CHUNK_MAGIC" in (f.text or ""))
+    assert body.startswith("wanted E_CHUNK_MAGIC, got ") and '\n> {"id"' in body and "chunk.trailer.magic" in body
 
 
 def test_results_come_back_as_they_were(tmp_path, own):
@@ -290,7 +292,7 @@ def test_new_port_and_doctor(tmp_path, language):
     done = cli("doctor", "--port", str(tmp_path / "mine"))
     assert done.returncode == 1  # there is no mylib yet: every read is refused
     assert "hello: mylib 0, roles reader" in done.stdout and "what it cannot do it skips" in done.stdout
-    assert "wrong reader: a good dataset" in done.stdout
+    assert "wrong reader: a good dataset" in done.stdout and "E_ANY" in done.stdout
     assert cli("doctor", "--port", "own").returncode == 0
 
 
@@ -303,6 +305,9 @@ def test_case_prints_the_exchange_and_the_bytes():
 def test_export_lists_and_matrix(tmp_path):
     assert cli("export", "--format", "1.0", str(tmp_path / "out")).returncode == 0
     assert (tmp_path / "out/cases/1.0/chunk/end_magic/case.json").is_file()
+    said = (tmp_path / "out/README.md").read_text()
+    asked = {f"`{op}`" for op in ("read", "read_file", "inspect", "check", "write")}
+    assert all(name in said for name in asked) and (tmp_path / "out/features.json").is_file()
     assert "chunk/end_magic" in cli("list", "--format", "1.0", "--clause", "chunk.trailer.*").stdout
     assert cli("matrix", "--format", "1.0", "--port", "own", "--port", "own").returncode == 3
 

@@ -165,3 +165,5 @@ def test_adapters_of_compiled_languages_run_as_written(tmp_path, language):
         refused = port.ask(request, 10).reply
         assert refused and refused["error"]["code"] == "E_ANY"
         assert port.ask({"op": "recover", "root": "/r", "out": "/o"}, 10).reply == {"id": 3, "skip": "recover"}
+        owed = port.ask({"op": "inspect", "root": "/r", "out": "/o"}, 10).reply
+        assert owed and owed["error"]["detail"] == "inspect is not written yet"

@@ -309,7 +309,7 @@ def fuzz_(port: str, reader: str | None, examples: int, seed: int | None, save: 
 @click.option("--only", multiple=True, help="glob over mutant ids; may be repeated")
 @click.option("--compare", is_flag=True, help="run the three weaker suites too")
 @click.option("--jobs", default=2, show_default=True)
-@click.option("--save", is_flag=True, help="write mutants/RESULTS.json and RESULTS.md (all mutants only)")
+@click.option("--save", is_flag=True, help="write mutants/RESULTS.json and RESULTS.md; the others' rows stay")
 @click.option("--resume", is_flag=True, help="take up a run of the same source and cases that was broken off")
 @click.option("--check", is_flag=True, help="only tell which mutants no longer fit their source")
 def mutate_(
@@ -334,10 +334,11 @@ def mutate_(
     begun = time.monotonic()
     fates = m.mutate(place, format_, mutants, compare=compare, jobs=jobs, resume=resume, seen=seen)
     click.echo(f"{len(fates)} mutants in {time.monotonic() - begun:.0f} s")
-    results = m.as_results(fates, m.reasons_of(folder))
-    for line in m.table(results):
+    reasons = m.reasons_of(folder)
+    for line in m.table(m.as_results(fates, reasons)):
         click.echo(line)
-    if save and not only:
+    if save:
+        results = m.as_results(m.merged(folder, fates), reasons)
         (folder / "RESULTS.json").write_text(json.dumps(results, indent=1) + "\n")
         (folder / "RESULTS.md").write_text(m.page(results))
     left = [f for f in fates if not f.by and f.level == "must" and not f.reason]
@@ -387,13 +388,16 @@ def new_case_(
 @FORMAT
 @click.argument("folder", type=click.Path(path_type=Path))
 def export_(format_: str, folder: Path) -> None:
-    """Copy the cases and the schemas, without the runner."""
+    """Copy the cases and the schemas, without the runner; README.md there says how to use them."""
+    from lakebed_conform.newport import TEMPLATES
     from lakebed_conform.protocol import SCHEMAS
 
     if folder.exists():
         raise SuiteError(f"{folder} is already there")
     shutil.copytree(cases_folder() / format_, folder / "cases" / format_)
     shutil.copytree(SCHEMAS, folder / "schemas")
+    shutil.copy(SCHEMAS.parent / "features.json", folder)
+    shutil.copy(TEMPLATES / "export.md", folder / "README.md")
     click.echo(f"{len(load_cases(format_))} cases in {folder}")
 
 

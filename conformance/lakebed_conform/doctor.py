@@ -11,6 +11,10 @@ from lakebed_conform.ports import Port, PortSpec
 from lakebed_conform.run import run_case
 
 GOOD, BAD = "chunk/raw_units", "chunk/end_magic"
+OWED = {
+    "reader": "The role reader owes read, read_file and inspect; what only some codecs need is a feature instead.",
+    "checker": "The role checker owes check.",
+}
 ADVICE = {
     "crash": "It ended without a reply. Run its command by hand and type the request; its stderr is below.",
     "timeout": "No line came. Does it flush its output after every reply?",
@@ -53,10 +57,10 @@ def _try(
     if result.status == "fail" and result.got == "E_ANY" and result.wanted.startswith("E_"):
         yield False, f"{role}: {what} is refused as E_ANY; map your error to {result.wanted} (see [{case.clauses[0]}])"
         return
-    yield (
-        False,
-        f"{role}: {what} ({case.id}): {result.status}: {result.detail}. {ADVICE.get(result.status, '')}".strip(),
-    )
+    advice = ADVICE.get(result.status, OWED[role] if "skips what it declared" in result.detail else "")
+    yield False, f"{role}: {what} ({case.id}): {result.status}: {result.detail}. {advice}".strip()
+    if result.cause:
+        yield False, f"  it said: {result.cause}"
     if result.wanted:
         yield False, f"  wanted {result.wanted}, got {result.got}"
     yield from ((False, f"  stderr: {line}") for line in result.stderr.splitlines()[-8:])

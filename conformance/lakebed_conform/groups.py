@@ -58,6 +58,8 @@ def symptom(r: Result) -> str:
     if r.status in WORDS:
         why = "" if r.status in ("timeout", "xpass") else plain(r.cause or r.detail)
         return f"{listed}{WORDS[r.status]}" + (f": {why}" if why else "")
+    if r.status == "xfail" and r.cause:
+        return f"{listed}{WORDS['crash']}: {plain(r.cause)}"
     what = {"valid": "a valid dataset", "invalid": "an invalid dataset", "hostile": "a hostile dataset",
             "migrate": "a dataset to move"}.get(r.kind, "a script")  # fmt: skip
     if r.wanted == "accepted":
@@ -65,7 +67,8 @@ def symptom(r: Result) -> str:
         return f"{listed}{what} is refused: {r.got}" + (f" [{clause[1]}]" if clause else "")
     if r.wanted.startswith("E_"):
         got = "it is let through" if r.got in ("accepted", "no finding") else f"it gets {r.got}"
-        return f"{listed}{what} must be refused with {r.wanted}, and {got}"
+        what = "a request for what is not there" if r.kind == "valid" else what
+        return f"{listed}{what} must be refused with {' or '.join(sorted(r.wanted.split(' or ')))}, and {got}"
     if r.wanted == "no finding":
         return f"{listed}{what} is said to be wrong: {r.got}"
     return f"{listed}{what}: {plain(r.manner or r.detail)}"

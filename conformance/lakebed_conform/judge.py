@@ -54,7 +54,7 @@ def _said(error: dict[str, Any]) -> str:
 
 
 def _refusal(case: Case, ask: Ask, reply: dict[str, Any], out: Path) -> Verdict:
-    wanted = " or ".join((ask.error or "", *ask.also))
+    wanted = " or ".join(dict.fromkeys((ask.error or "", *ask.also)))
     if ask.op == "check" and reply["ok"]:
         return _found(ask, reply, wanted)
     if reply["ok"]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape, quoteattr
 
-from lakebed_conform.results import Outcome, vector
+from lakebed_conform.results import Outcome, Result, vector
 
 
 def junit(outcome: Outcome) -> str:
@@ -20,7 +20,7 @@ def junit(outcome: Outcome) -> str:
         elif r.red:
             kind = "failure" if r.status in ("fail", "xpass") else "error"
             counts[f"{kind}s"] += 1
-            body = f"<{kind} type={_attr(r.status)} message={_attr(r.detail)}/>"
+            body = f"<{kind} type={_attr(r.status)} message={_attr(r.detail)}>{escape(_body(r))}</{kind}>"
         name, group = _attr(f"{r.case} [{r.role}]"), _attr(r.case.split("/")[0])
         rows.append(f'  <testcase classname={group} name={name} time="{r.seconds:.4f}">{body}</testcase>')
     for entry in outcome.stale:
@@ -30,6 +30,15 @@ def junit(outcome: Outcome) -> str:
     name = _attr(f"lakebed-conform {outcome.header['format']} {outcome.header['port']}")
     head = f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuite name={name} tests="{len(rows)}" {numbers}>\n'
     return head + "\n".join(rows) + "\n</testsuite>\n"
+
+
+def _body(r: Result) -> str:
+    """What was wanted, why it died, what was asked and answered last."""
+    lines = [f"wanted {r.wanted}, got {r.got}"] if r.wanted else []
+    lines += [r.cause] if r.cause else []
+    for seen in r.exchange[-1:]:
+        lines += [f"> {json.dumps(seen['request'])}", f"< {json.dumps(seen['reply'])}"]
+    return "".join(c if c.isprintable() or c == "\n" else " " for c in "\n".join([*lines, *r.clauses]))
 
 
 def _attr(text: str) -> str:

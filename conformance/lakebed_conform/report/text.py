@@ -9,6 +9,7 @@ from lakebed_conform.groups import Group, grouped
 from lakebed_conform.results import Outcome, Result
 
 NAMED = 4
+FULL, LISTED = 8, 30
 
 
 def summary_lines(outcome: Outcome, cases: dict[str, Case], port: str) -> Iterator[tuple[str, str | None]]:
@@ -21,9 +22,14 @@ def summary_lines(outcome: Outcome, cases: dict[str, Case], port: str) -> Iterat
     if groups:
         many = f", {len(groups)} symptoms; the most basic first" if len(groups) > 1 else ""
         yield f"{len(failing)} of {len({r.case for r in outcome.results})} cases are not as they should be{many}", None
-    for n, group in enumerate(groups, 1):
+    for n, group in enumerate(groups[:FULL], 1):
         yield "", None
         yield from group_lines(n, group, port)
+    for n, group in enumerate(groups[FULL:LISTED], FULL + 1):
+        more = f", {len(group.others)} more" if group.others else ""
+        yield f"{n}. {group.symptom} ({group.first[0].case}{more})", "red"
+    if len(groups) > LISTED:
+        yield f"and {len(groups) - LISTED} symptoms more: --html page.html shows them, --each every case", None
     for entry in outcome.stale:
         yield f"stale: the baseline lists {entry}; strike it out", "red"
 

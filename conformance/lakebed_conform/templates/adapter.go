@@ -34,6 +34,8 @@ func answer(q request) (map[string]any, error) {
 			"formats": []string{"1.0"}, "roles": []string{"reader"}, "features": []string{}}, nil
 	case "read":
 		return read(q)
+	case "inspect", "read_file": // a reader owes these too: the commit's metadata as JSON, one sample's stored file, in q.Out
+		return nil, refused{"E_ANY", q.Op + " is not written yet"}
 	}
 	return map[string]any{"skip": q.Op}, nil
 }

@@ -22,6 +22,8 @@ fn answer(line: &str) -> Result<String, Refused> {
             let reply = read(&need("root")?, &need("tensor")?, rows(line), &need("out")?)?;
             Ok(format!("\"ok\":true,{reply}"))
         }
+        // a reader owes these too: the commit's metadata as JSON, and one sample's stored file, written to `out`
+        "inspect" | "read_file" => Err(Refused("E_ANY", format!("{op} is not written yet"))),
         other => Ok(format!("\"skip\":{}", quoted(other))),
     }
 }
