@@ -35,7 +35,7 @@ class Findings {
 }
 
 export async function check(store) {
-  const found = new Findings(), commits = new Map(), chunks = new Map(), manifests = new Map();
+  const found = new Findings(), [commits, hashes, chunks, manifests] = Array.from({length: 4}, () => new Map());
   const keys = ((await store.list("")) ?? []).filter((key) => !key.split("/").at(-1).startsWith("."));
   for (const key of keys) {
     if (!isKey(key)) found.note("FOREIGN", "tree.foreign", "no object of the dataset", key);
@@ -45,20 +45,22 @@ export async function check(store) {
   if (!listed.length) found.fault("E_DATASET_ABSENT", "tree.absent", "no commit of any branch", null);
   for (const {key, ...place} of listed) {
     await found.attempt(async () => {
-      const bytes = await store.get(key, DOCUMENT), commit = document.commit(bytes, key, place, found.report);
-      commits.set(key, {...commit, hash: await sha256(bytes)});
+      const bytes = await store.get(key, DOCUMENT);
+      hashes.set(key, await sha256(bytes));
+      commits.set(key, document.commit(bytes, key, place, found.report));
     });
   }
   for (const [key, c] of commits) {
-    judgeParent(c, c.parent && commits.get(commitKey(c.parent.branch, c.parent.number)), found);
+    const above = c.parent && commitKey(c.parent.branch, c.parent.number);
+    if (commits.has(above)) judgeParent(c, commits.get(above), hashes.get(above), found);
     for (const t of c.tensors.values()) await collect(t, key);
   }
   for (const branch of new Set(listed.map((c) => c.branch))) await judgeHint(store, branch, commits, found);
   for (const [, name] of keys.map((k) => TAG.exec(k)).filter((m) => isName(m?.[1]))) {
     await found.attempt(async () => {
       const key = document.tagKey(name), t = document.tag(await store.get(key, DOCUMENT), name);
-      const hash = commits.get(commitKey(t.branch, t.number))?.hash;
-      if (hash !== t.sha256) fail("E_TAG_TARGET", "tag.target", "the commit is not the one that was tagged", key);
+      const same = hashes.get(commitKey(t.branch, t.number)) === t.sha256;
+      if (!same) fail("E_TAG_TARGET", "tag.target", "the commit is not the one that was tagged", key);
     });
   }
   for (const [name, uses] of chunks) await checkChunk(store, document.chunkKey(name), [...uses.values()], name, found);
@@ -78,15 +80,11 @@ export async function check(store) {
       tables.push([manifests.get(id), document.manifestKey(ref.sha256)]);
     }
     for (const [table, object] of tables.filter(([table]) => table)) {
-      const used = new Set();
-      for (const s of table.slices().filter((s) => s.chunk)) {
-        used.add(s.chunk.name);
-        use(s.chunk, t).slices.set(`${s.first} ${s.count}`, s);
-      }
+      const slices = table.slices().filter((s) => s.chunk), used = new Set(slices.map((s) => s.chunk.name));
+      for (const s of slices) use(s.chunk, t).slices.set(`${s.first} ${s.count}`, s);
       for (const row of table.chunks()) {
-        use(row, t);
-        const needed = used.has(row.name), detail = `tensor ${t.name}: no slice uses ${row.name}`;
-        if (!needed) found.note("E_SLICE", "tensor.chunks.used", detail, object);
+        const detail = `tensor ${t.name}: no slice uses ${use(row, t).row.name}`;
+        if (!used.has(row.name)) found.note("E_SLICE", "tensor.chunks.used", detail, object);
       }
     }
   }
@@ -101,10 +99,9 @@ export async function check(store) {
   }
 }
 
-function judgeParent(c, parent, found) {
-  if (!parent) return;
+function judgeParent(c, parent, hash, found) {
   const rule = (ok, clause, detail) => ok || found.fault("E_COMMIT_PARENT", clause, detail, c.key);
-  rule(parent.hash === c.parent.sha256, "commit.parent.hash", `the parent hashes to ${parent.hash}`);
+  rule(hash === c.parent.sha256, "commit.parent.hash", `the parent hashes to ${hash}`);
   rule(!parent.closed || c.number === 1, "commit.parent.hash", "the parent is closed");
   const order = parent.branch !== c.branch || !parent.time || !c.time || instant(c.time) >= instant(parent.time);
   rule(order, "commit.time.order", `${c.time} is before ${parent.time}`);

@@ -1,7 +1,7 @@
 // A chunk's trailer and index (chapter 5), judged in the order of the spec; then where items, units and tiles lie.
 import {fail} from "./errors.js";
 import {crc32, equal, hex, view} from "./bytes.js";
-import {Column, Ext, MAX, column, pack, unpack} from "./columns.js";
+import {Column, MAX, column, pack, unpack} from "./columns.js";
 import {dtypeOf} from "./dtypes.js";
 import {isMedia, judgePipelines, ordered} from "./codecs.js";
 
@@ -44,7 +44,7 @@ export function openChunk(bytes, {payload: P, index: N}, object) {
 
 // The keys in their order: type; the value of an absent one, null where that differs from any value.
 const isUint = (v) => typeof v === "number", isText = (v) => typeof v === "string";
-const isColumn = (v) => isUint(v) || v instanceof Ext, list = (test) => (v) => Array.isArray(v) && v.every(test);
+const isColumn = (v) => isUint(v) || v.kind === "ext", list = (test) => (v) => Array.isArray(v) && v.every(test);
 const KEYS = {
   tensor: [isText, ""], row: [isUint, 0], dtype: [isText], samples: [isUint], items: [isColumn, null],
   missing: [isColumn, 0], shape: [list(isColumn)], tile: [list(isUint), null], unit: [isColumn, 1],

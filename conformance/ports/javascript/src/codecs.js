@@ -1,12 +1,11 @@
 // Pipelines and the decoders of array codecs of chapter 7, each with a hard limit.
 import {fail} from "./errors.js";
 import {WORDS, allocate, view, words} from "./bytes.js";
-import {Tagged} from "./columns.js";
 import {DTYPES} from "./dtypes.js";
 import {inflate, lz4} from "./inflate.js";
 
 // Rules of parameters, held against the value as it stands in an index.
-const plain = (v) => (v instanceof Tagged ? v.value : v);
+const plain = (v) => (v?.kind ? v.value : v);
 const within = (v, lo, hi) => typeof plain(v) === "number" && plain(v) >= lo && plain(v) <= hi;
 const number = (lo, hi) => (v) => within(v, lo, hi);
 const int = (lo, hi) => (v) => within(v, lo, hi) && v.kind !== "float";
@@ -54,18 +53,18 @@ for (const name of ("gif dcm jpeg2000 avif jxl jxl_jpeg qoi hdr ppm sgi ico im x
 export const codecOf = (c) => (Object.hasOwn(CODECS, c.get("name")) ? CODECS[c.get("name")] : null);
 export const isMedia = (pipeline) => pipeline.some((c) => codecOf(c)?.kind === "media");
 
-// A codec with its known parameters in the order of chapter 7 [codec.params.order]; unknown ones keep their places.
-export function inOrder(map, names) {
-  const known = names.filter((k) => map.has(k)).values();
-  return new Map([...map.keys()].map((k) => (names.includes(k) ? known.next().value : k)).map((k) => [k, map.get(k)]));
+// A codec with its name first and its parameters in the order of chapter 7 [codec.params.order]; unknown ones stay.
+export function ordered(c) {
+  const params = Object.keys(codecOf(c)?.params ?? {}), known = params.filter((k) => c.has(k)).values();
+  const keys = [...c.keys()].filter((k) => k !== "name").map((k) => (params.includes(k) ? known.next().value : k));
+  return new Map(["name", ...keys].map((k) => [k, c.get(k)]));
 }
-export const ordered = (c) => inOrder(c, ["name", ...Object.keys(codecOf(c)?.params ?? {})]);
 
 // A tensor's or chunk's pipelines: form [codec.pipeline], chain [codec.chain], parameters [codec.params].
 export function judgePipelines(pipelines, dtype, object, input = false) {
   const form = (ok, detail) => ok || fail(input ? "E_ARGUMENT" : "E_INDEX_FIELD", "codec.pipeline", detail, object);
   const rule = (ok, clause, detail) => ok || fail(input ? "E_ARGUMENT" : "E_INDEX_CODEC", clause, detail, object);
-  const isParam = (v) => ["boolean", "string", "number"].includes(typeof v) || v instanceof Tagged;
+  const isParam = (v) => ["boolean", "string", "number"].includes(typeof v) || v.kind === "int" || v.kind === "float";
   for (const p of pipelines) {
     form(Array.isArray(p) && p.length <= 8, "a pipeline is no array of at most 8 codecs");
     form(p.every((c) => c instanceof Map && typeof c.get("name") === "string"), "a codec is no map with a name");

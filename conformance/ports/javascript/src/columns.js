@@ -4,19 +4,10 @@ import {WORDS, concat, text, utf8, view, words} from "./bytes.js";
 
 export const MAX = Number.MAX_SAFE_INTEGER;
 
-// A column as it stands in an index: `bytes` of words of `width`; where they begin in the object.
-export class Ext {
-  constructor(width, bytes, offset = null) {
-    Object.assign(this, {width, bytes, offset});
-  }
-}
-
-// An integer in a signed form, or a float: known keys that want a uint refuse it [index.types].
-export class Tagged {
-  constructor(kind, value) {
-    Object.assign(this, {kind, value});
-  }
-}
+// Values that are no uint, string, bool, array or map: a column, words of `width` that begin at `offset` …
+export const ext = (width, bytes, offset = null) => ({kind: "ext", width, bytes, offset});
+// … an integer in a signed form ("int") or a "float", which known keys that want a uint refuse [index.types].
+export const tagged = (kind, value) => ({kind, value});
 
 // The largest i < n with sums[i] <= x.
 export function last(sums, x, n) {
@@ -40,7 +31,7 @@ export class Column {
   // A column of an index; n null: as many as there are.
   static read(value, n, what, object) {
     if (typeof value === "number") return new Column(n, value, {what, object});
-    if (!(value instanceof Ext)) fail("E_INDEX_FIELD", "column.form", `${what} is no column`, object);
+    if (value.kind !== "ext") fail("E_INDEX_FIELD", "column.form", `${what} is no column`, object);
     const {width, bytes, offset} = value, there = bytes.length / width;
     const bad = (code, clause, detail) => fail(code, clause, `${what} ${detail}`, object, offset);
     if (there % 1) bad("E_INDEX_COLUMN", "column.ext", `has ${bytes.length} bytes of width ${width}`);
@@ -112,12 +103,12 @@ export function unpack(bytes, object = null, base = 0) {
     if (n * each > bytes.length - i) bad("index.counts", `${n} entries cannot lie in ${bytes.length - i} bytes`);
   };
   const READ = {
-    uint: (n) => n, bool: (v) => v, int: (n) => new Tagged("int", n), float: (v) => new Tagged("float", v),
+    uint: (n) => n, bool: (v) => v, int: (n) => tagged("int", n), float: (v) => tagged("float", v),
     string: (n) => text(bytes.subarray(take(n), i)) ?? bad("index.utf8", "a string is not UTF-8", i - n),
     ext(n) {
       const width = number(1), at = take(n);
       if (!WORDS[width]) bad("index.ext", `an ext of type ${width}`, at - 1);
-      return new Ext(width, bytes.subarray(at, i), base + at);
+      return ext(width, bytes.subarray(at, i), base + at);
     },
     array(n, depth) {
       many(n, 1, depth);
@@ -157,8 +148,8 @@ function header(kind, n) {
 
 // The canonical MessagePack of a value [index.shortest].
 export function pack(v) {
-  if (v?.kind === "float") return concat([[0xcb], new Uint8Array(Float64Array.of(v.value).buffer).reverse()]);
-  if (v instanceof Tagged) return Uint8Array.from(header(v.value < 0 ? "int" : "uint", v.value));
+  if (v.kind === "float") return concat([[0xcb], new Uint8Array(Float64Array.of(v.value).buffer).reverse()]);
+  if (v.kind === "int") return Uint8Array.from(header(v.value < 0 ? "int" : "uint", v.value));
   if (typeof v === "boolean") return Uint8Array.from(header("bool", v));
   if (typeof v === "number") return Uint8Array.from(header("uint", v));
   if (typeof v === "string") return concat([header("string", utf8(v).length), utf8(v)]);
@@ -167,10 +158,10 @@ export function pack(v) {
   return concat([header("ext", v.bytes.length), [v.width], v.bytes]);
 }
 
-// The canonical form of a column or its entries [column.canonical]: a number or an Ext, which `always` asks for.
+// The canonical form of a column or its entries [column.canonical]: a number or an ext, which `always` asks for.
 export function column(entries, always = false) {
   if (entries instanceof Column) return entries.values ? column(entries.values, always) : entries.n && entries.constant;
   if (!always && entries.every((x) => x === entries[0])) return entries[0] ?? 0;
   const top = entries.reduce((a, b) => Math.max(a, b), 0), width = [1, 2, 4, 8].find((w) => top < 256 ** w);
-  return new Ext(width, new Uint8Array(WORDS[width].from(entries, width === 8 ? BigInt : Number).buffer));
+  return ext(width, new Uint8Array(WORDS[width].from(entries, width === 8 ? BigInt : Number).buffer));
 }

@@ -16,7 +16,7 @@ const isObject = (v) => Boolean(v) && typeof v === "object" && !Array.isArray(v)
 const exactly = (rules) => (v) => isObject(v) && Object.keys(v).length === Object.keys(rules).length
   && Object.entries(rules).every(([key, test]) => key in v && test(v[key]));
 const or = (test, fallback) => Object.assign((v) => test(v), {fallback});
-const isText = like(/^/), isNull = (v) => v === null, isBool = (v) => typeof v === "boolean", any = () => true;
+const isText = like(/^/), isNull = (v) => v === null, isBool = (v) => typeof v === "boolean";
 const isHash = like(/^[0-9a-f]{64}$/), isNumber = int(1, 9999999999);
 const isPositive = (below) => (v) => (typeof v === "number" || v instanceof Real) && v > 0 && v < below;
 
@@ -64,11 +64,10 @@ const ADVICE = {
   codecs: list(list(isCodec, 0, 8), 1), unit: either(exactly({items: int(1)}), exactly({bytes: int(1)})),
   chunk: exactly({bytes: int(1)}), tile: list(int(1), 1),
 };
-// Columns; `whole`: must be an array, whose length is the number of rows; `n`: rows of the chunk table.
-const whole = (test) => Object.assign(test, {whole: true});
+// Columns: the first must be an array, whose length is the number of rows. `n`: rows of the chunk table.
 const TABLES = {
-  chunks: ["E_TENSOR_FIELD", "chunk", {name: whole((v) => isHash(v)), payload: int(), index: int(1, 8388608)}],
-  slices: ["E_SLICE", "slice", {count: whole(int(1)), chunk: (v, n) => isNull(v) || int(0, n - 1)(v), first: int()}],
+  chunks: ["E_TENSOR_FIELD", "chunk", {name: isHash, payload: int(), index: int(1, 8388608)}],
+  slices: ["E_SLICE", "slice", {count: int(1), chunk: (v, n) => isNull(v) || int(0, n - 1)(v), first: int()}],
 };
 
 // The outer rules of 4.1, in their order; then the version.
@@ -114,22 +113,22 @@ function tables(holder, object, label, report) {
   };
   for (const [table, [code, prefix, rules]] of Object.entries(TABLES)) {
     const given = holder[table], keys = Object.keys(rules);
-    if (!exactly(Object.fromEntries(keys.map((k) => [k, any])))(given)) {
-      bad("E_TABLE_COLUMNS", "json.columns_closed", `${table} has not the columns ${keys}`);
-      continue;
-    }
-    rows[table] = given[keys[0]]?.length ?? 0;
-    for (const [key, test] of Object.entries(rules)) {
+    const closed = isObject(given) && Object.keys(given).length === keys.length && keys.every((k) => k in given);
+    if (!closed) bad("E_TABLE_COLUMNS", "json.columns_closed", `${table} has not the columns ${keys}`);
+    else if (!Array.isArray(given[keys[0]])) bad("E_TABLE_COLUMNS", "json.column", `${table}.${keys[0]} is no array`);
+    else rows[table] = given[keys[0]].length;
+    for (const [key, test] of table in rows ? Object.entries(rules) : []) {
       const v = given[key], n = rows.chunks ?? MAX, each = Array.isArray(v), odd = `an entry of ${table}.${key}`;
-      const form = each ? v.length === rows[table] : !test.whole && (int(-MAX)(v) || (key === "chunk" && isNull(v)));
+      const form = each ? v.length === rows[table] : int(-MAX)(v) || (key === "chunk" && isNull(v));
       if (!form) bad("E_TABLE_COLUMNS", "json.column", `${table}.${key} is no column of ${rows[table]}`);
       else if (rows[table] && ![v].flat().every((x) => test(x, n))) bad(code, `table.${prefix}.${key}`, odd);
       columns[key] = each ? (i) => v[i] : () => v;
     }
   }
+  const twice = rows.chunks && new Set(holder.chunks.name).size < rows.chunks;
+  if (twice) bad("E_TENSOR_FIELD", "table.chunk.name", "a name stands twice");
   if (!good) return null;
   const {name, payload, index, chunk, first, count} = columns, starts = new Float64Array(rows.slices + 1);
-  if (new Set(holder.chunks.name).size < rows.chunks) bad("E_TENSOR_FIELD", "table.chunk.name", "a name stands twice");
   for (let i = 0; good && i < rows.slices; i++) {
     starts[i + 1] = starts[i] + count(i);
     const most = Math.max(starts[i + 1], first(i) + count(i));

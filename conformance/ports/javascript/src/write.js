@@ -5,11 +5,10 @@ import {equal, hex, sha256, utf8} from "./bytes.js";
 import * as document from "./document.js";
 import {parse, stringify} from "./json.js";
 import {CODECS, judgePipelines} from "./codecs.js";
-import {codecMap, encodes} from "./encode.js";
 import {Item, head, newest, readCommit, readManifest} from "./dataset.js";
 import {convert, dtypeOf} from "./dtypes.js";
 import {fits, isExact, isKnown, judgeItem} from "./htypes.js";
-import {Builder} from "./build.js";
+import {Builder, codecMap, encodes} from "./build.js";
 
 const {commitKey, instant} = document;
 const KIND = ["htype", "dtype", "shape", "sequence", "fidelity"], MEMBERS = [...KIND, "attributes", "write"];
