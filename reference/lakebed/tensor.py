@@ -379,17 +379,18 @@ class Tensor:
 
     def files(self, index: Any = slice(None)) -> list[bytes]:
         """The encoded files of several samples (slice, list, mask). Errors: E_FILE_ABSENT, E_SAMPLE_RANGE."""
-        rows = np.arange(len(self))[index] if isinstance(index, slice) else self._numbers(index)
-        places = np.searchsorted(self._runs.starts, rows, "right") - 1
-        touched = np.unique(places).tolist()
+        rows = self._numbers(index)
+        places, touched = self._places(rows)
         self._open_places(touched)
         out: list[Any] = [None] * len(rows)
         for place in touched:
             file = self._files.get(place)
-            where = np.flatnonzero(places == place).tolist()
-            inside = (rows[where] + (int(self._runs.first[place]) - self._starts[place])).tolist()
-            for slot, found in zip(where, file.files(inside) if file is not None else (), strict=file is not None):
-                out[slot] = None if found is None else codecs.given(*found)[1]
+            alone = len(touched) == 1
+            where: Any = range(len(rows)) if alone else (places == place).nonzero()[0].tolist()
+            inside = (rows if alone else rows[where]) + self._shift(place)
+            found = [] if file is None else file.files(inside.tolist())
+            for slot, one in zip(where, found):  # noqa: B905  # nothing is found in a run of missing samples
+                out[slot] = None if one is None else codecs.given(*one)[1]
         absent = next((i for i, data in enumerate(out) if data is None), None)
         if absent is not None:
             detail = f"sample {rows[absent]} of tensor {self.name!r} is not stored as a file"
