@@ -108,6 +108,12 @@ def last_fates(folder: Path) -> dict[str, Fate]:
     return {row["id"]: Fate(**row) for row in rows}
 
 
+def merged(folder: Path, fates: list[Fate]) -> list[Fate]:
+    """``fates``, and those of RESULTS.json for all other mutants; in the order of the mutants."""
+    last, now = last_fates(folder), {f.id: f for f in fates}
+    return [now.get(m.id, last.get(m.id, Fate(m.id, m.cls, m.clause, m.level, patch=m.patch))) for m in load_mutants()]
+
+
 def as_results(fates: list[Fate], reasons: dict[str, str]) -> dict[str, Any]:
     """The published document: every fate, the kill rate by class, and that of the weaker suites."""
     for fate in fates:

@@ -29,6 +29,7 @@ from lakebed_conform.mutants import (
     hash_of,
     last_fates,
     load_mutants,
+    merged,
     mutants_folder,
     page,
     reasons_of,
@@ -42,8 +43,8 @@ from lakebed_conform.run import run, run_case
 from lakebed_conform.weaker import weaker
 
 __all__ = [
-    "Fate", "Mutant", "as_results", "last_fates", "load_mutants", "mutants_folder", "mutate", "page", "reasons_of",
-    "source_of", "stale", "table",
+    "Fate", "Mutant", "as_results", "last_fates", "load_mutants", "merged", "mutants_folder", "mutate", "page",
+    "reasons_of", "source_of", "stale", "table",
 ]  # fmt: skip
 
 Task = tuple[Case, str]

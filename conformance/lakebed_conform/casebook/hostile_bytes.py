@@ -161,6 +161,7 @@ def zstd_says(n: int, body: bytes, window: bytes = b"\x68") -> bytes:
 LAST = (3).to_bytes(3, "little") + b"\0"
 BOMBS: dict[str, tuple[str, int, bytes, tuple[str, ...]]] = {
     "lz4_implausible": ("lz4", 1 << 31, bytes(100), ("codec.plausible",)),
+    "lz4_half_gib": ("lz4", 1 << 29, bytes(100), ("codec.plausible",)),
     "lz4_over_limit": ("lz4", 0x7E000001, bytes(9_000_000 // 100), ("codec.lz4.limit", "codec.plausible")),
     "lz4_2_40": ("lz4", 1 << 40, bytes(20), ("codec.lz4.limit", "codec.plausible")),
     "lz4_longer": ("lz4", 100, b"\x1f\x00\x01\x00" + b"\xff" * 4000 + b"\x00\x50" + bytes(5), ("codec.limit",

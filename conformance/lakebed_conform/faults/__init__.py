@@ -21,7 +21,8 @@ TRIALS: dict[str, Trial] = {
     "two_writers": together.two_writers, "slow_links": together.slow_links, "two_creators": together.two_creators,
     "appended_meanwhile": together.appended_meanwhile, "updated_by_both": together.updated_by_both,
     "deleted_meanwhile": together.deleted_meanwhile, "closed_meanwhile": together.closed_meanwhile,
-    "compacted_meanwhile": together.compacted_meanwhile, "torn": alone.torn, "order": traced.order,
+    "sealed_meanwhile": together.sealed_meanwhile, "torn": alone.torn, "order": traced.order,
+    "denied": traced.denied,
     "killed": alone.killed, "file_size": alone.file_size, "full_device": alone.full_device, "links": folders.links,
     "pipes": folders.pipes, "long_documents": folders.long_documents,
 }  # fmt: skip

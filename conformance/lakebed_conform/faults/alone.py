@@ -16,9 +16,9 @@ from lakebed_conform.faults.ground import (
     ROW,
     SECONDS,
     Found,
+    after,
     append_of,
     fresh,
-    judged,
     new_rows,
     old_rows,
     script,
@@ -45,7 +45,7 @@ def file_size(spec: PortSpec, scratch: Path, quick: bool) -> Iterator[Found]:
             with contextlib.suppress(AttributeError, OSError):
                 resource.prlimit(port._child.pid, resource.RLIMIT_FSIZE, (limit, limit))
             exchange = write(port, root, steps)
-        yield judged(f"file size limit {limit}", root, exchange, spec, scratch)
+        yield after(f"file size limit {limit}", root, exchange, spec, scratch)
 
 
 def full_device(spec: PortSpec, scratch: Path, quick: bool) -> Iterator[Found]:
@@ -69,7 +69,7 @@ def full_device(spec: PortSpec, scratch: Path, quick: bool) -> Iterator[Found]:
                 exchange = write(port, root, steps)
             (root / ".ballast").unlink()
             subprocess.run(["mount", "-o", "remount,size=64m", str(root)], capture_output=True, check=True)
-            yield judged(f"full device, {size} bytes free", root, exchange, spec, scratch)
+            yield after(f"full device, {size} bytes free", root, exchange, spec, scratch)
         finally:
             subprocess.run(["umount", str(root)], capture_output=True, check=False)
 
@@ -92,7 +92,7 @@ def killed(spec: PortSpec, scratch: Path, quick: bool) -> Iterator[Found]:
 
             with Watcher(root, k, kill):
                 exchange = write(port, root, steps)
-        yield judged(f"killed at change {k}", root, exchange, spec, scratch)
+        yield after(f"killed at change {k}", root, exchange, spec, scratch)
 
 
 def torn(spec: PortSpec, scratch: Path, quick: bool) -> Iterator[Found]:

@@ -97,7 +97,7 @@ def state_of(root: Path, versions: dict[str, list[np.ndarray]]) -> tuple[str, st
     return "", f"{len(found)} rows that are none of {', '.join(versions)}"
 
 
-def judged(scenario: str, root: Path, exchange: Exchange, spec: PortSpec, scratch: Path) -> Found:
+def after(scenario: str, root: Path, exchange: Exchange, spec: PortSpec, scratch: Path) -> Found:
     """After a fault: old or new, new when success was told, and the next writer writes."""
     versions = {"old": old_rows(), "new": old_rows() + new_rows()}
     seen, wrong = state_of(root, versions)
@@ -107,9 +107,9 @@ def judged(scenario: str, root: Path, exchange: Exchange, spec: PortSpec, scratc
         return Found(scenario, False, "success was told, and the rows are not there")
     last = [np.full(ROW, 77, "u1")]
     with Port(spec) as port:
-        after = write(port, root, script(scratch, "after", append_of(last)))
-    if not told(after):
-        return Found(scenario, False, f"the next writer is stuck: {after.detail or after.reply}")
+        next_ = write(port, root, script(scratch, "after", append_of(last)))
+    if not told(next_):
+        return Found(scenario, False, f"the next writer is stuck: {next_.detail or next_.reply}")
     _, wrong = state_of(root, {"after": versions[seen] + last})
     return Found(scenario, not wrong, wrong or f"{seen} version seen")
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lakebed_conform.casebook import steps as s
-from lakebed_conform.faults.ground import ROW, Found, new_rows, script, told, write
+from lakebed_conform.faults.ground import ROW, Found, after, append_of, fresh, new_rows, script, told, write
 from lakebed_conform.ports import Port, PortSpec
 
 NAMING = "link,linkat,rename,renameat,renameat2"
@@ -31,12 +31,40 @@ def able() -> bool:
     return subprocess.run([program, "-o", "/dev/null", "true"], capture_output=True, check=False).returncode == 0
 
 
+def injected(spec: PortSpec, calls: str, what: str) -> PortSpec:
+    """The port, ``what`` being done to its ``calls``."""
+    how = ("strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={calls}", "-e", "signal=none")
+    return replace(spec, command=(*how, "-e", f"inject={calls}:{what}", *spec.command))
+
+
 def slowed(spec: PortSpec) -> PortSpec | None:
     """The port, every link and rename of it held up for a while before it takes place; None without strace."""
+    return injected(spec, NAMING, f"delay_enter={DELAY}") if able() else None
+
+
+#: scenario: the calls that fail, how, and the code due
+DENIALS: dict[str, tuple[str, str, str]] = {
+    "nobody says whether the commit was made": ("link,linkat,renameat2", "EIO", "E_COMMIT_UNKNOWN"),
+    "neither links nor renames that refuse": ("link,linkat,renameat2", "EOPNOTSUPP", "E_STORE_EXCLUSIVE"),
+    "nothing can be made durable": ("fsync,fdatasync", "EIO", "E_STORE"),
+}
+
+
+def denied(spec: PortSpec, scratch: Path, quick: bool) -> Iterator[Found]:
+    """Calls of the system fail: the right code, the old version stands, and the next writer can go on."""
     if not able():
-        return None
-    how = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={NAMING}", "-e", "signal=none"]
-    return replace(spec, command=(*how, "-e", f"inject={NAMING}:delay_enter={DELAY}", *spec.command))
+        yield Found("calls that fail", None, "needs strace")
+        return
+    steps = script(scratch, "denied", append_of(new_rows()))
+    for name, (calls, errno, due) in DENIALS.items():
+        root = fresh(scratch)
+        with Port(injected(spec, calls, f"error={errno}")) as port:
+            exchange = write(port, root, steps)
+        code = ((exchange.reply or {}).get("error") or {}).get("code", "")
+        found = after(name, root, exchange, spec, scratch)
+        if found.ok and code != due:
+            found = Found(name, False, f"{code or exchange.detail or 'success was told'}; due {due}")
+        yield found
 
 
 def order(spec: PortSpec, scratch: Path, quick: bool) -> Iterator[Found]:
