@@ -67,7 +67,7 @@ def symptom(r: Result) -> str:
         return f"{listed}{what} is refused: {r.got}" + (f" [{clause[1]}]" if clause else "")
     if r.wanted.startswith("E_"):
         got = "it is let through" if r.got in ("accepted", "no finding") else f"it gets {r.got}"
-        what = "a request for what is not there" if r.kind == "valid" else what
+        what = "a request" if r.kind == "valid" else what
         return f"{listed}{what} must be refused with {' or '.join(sorted(r.wanted.split(' or ')))}, and {got}"
     if r.wanted == "no finding":
         return f"{listed}{what} is said to be wrong: {r.got}"
@@ -86,7 +86,9 @@ def plain(text: str) -> str:
 def _weight(r: Result, case: Case | None) -> tuple[bool, bool, int, int, int, str]:
     """Small for what is basic: MUST, valid, few features, few bytes."""
     size = sum(p.stat().st_size for p in _files(case)) if case else 0
-    return r.status == "xfail", r.level != "must", KINDS.index(r.kind), len(r.features), size, r.case
+    asks = r.kind == "valid" and r.wanted.startswith("E_")  # a valid dataset, asked for what it does not have
+    kind = KINDS.index("invalid" if asks else r.kind)
+    return r.status == "xfail", r.level != "must", kind, len(r.features), size, r.case
 
 
 def _files(case: Case) -> list[Path]:

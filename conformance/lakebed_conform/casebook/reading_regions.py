@@ -39,7 +39,7 @@ for layout, how in LAYOUTS.items():
             b.explain(f"A part of a 5 by 7 item in {layout.replace('_', ' ')}: {name.replace('_', ' ')}",
                       "A crop that is off by one tile or one row trains on the wrong pixels.")  # fmt: skip
             values = [counting(5, 7), counting(5, 7) + 100]
-            b.reads(one(values, shape=[5, 7], dtype="uint16", **how), {}, metadata=False)
+            b.reads(one(values, shape=[5, 7], dtype="uint16", **how), {}, metadata=False, checker=False)
             b.part("x", [cut(v, region) for v in values], dtype="uint16", region=region)
 
 
@@ -54,7 +54,7 @@ for name, region in VOLUME.items():
         b.explain(f"A part of a tiled volume: {name}",
                   "With three axes a grid that is walked in another order than C gives another block.")  # fmt: skip
         values = [counting(3, 5, 4)]
-        b.reads(one(values, shape=[3, 5, 4], dtype="uint16", tile=[2, 2, 2]), {}, metadata=False)
+        b.reads(one(values, shape=[3, 5, 4], dtype="uint16", tile=[2, 2, 2]), {}, metadata=False, checker=False)
         b.part("x", [cut(v, region) for v in values], dtype="uint16", region=region)
 
 
@@ -65,7 +65,7 @@ def _(b: Book) -> None:
     With one axis the places of tiles are plain numbers: the first thing a reader gets right.
     """
     values = [counting(7), counting(7) * 3]
-    b.reads(one(values, shape=[7], dtype="uint16", tile=[3]), {}, metadata=False)
+    b.reads(one(values, shape=[7], dtype="uint16", tile=[3]), {}, metadata=False, checker=False)
     b.part("x", [v[2:7] for v in values], dtype="uint16", region=[[2, 7]])
 
 
@@ -76,7 +76,7 @@ def _(b: Book) -> None:
     A scalar has one part: itself.
     """
     values = [np.array(n, "<u2") for n in (1, 2, 3)]
-    b.reads(one(values, shape=[], k=2), {}, metadata=False)
+    b.reads(one(values, shape=[], k=2), {}, metadata=False, checker=False)
     b.part("x", values, dtype="uint16", region=[])
 
 
@@ -88,7 +88,7 @@ def _(b: Book) -> None:
     """
     values = [counting(2, 5), counting(7, 2), counting(3, 3)]
     region: Region = [[1, 2], None]
-    b.reads(one(values, shape=[None, None], dtype="uint16", tile=[2, 2]), {}, metadata=False)
+    b.reads(one(values, shape=[None, None], dtype="uint16", tile=[2, 2]), {}, metadata=False, checker=False)
     b.part("x", [cut(v, region) for v in values], dtype="uint16", region=region)
 
 
@@ -99,7 +99,7 @@ def _(b: Book) -> None:
     A crop of no width has a shape and no bytes; it is not the whole.
     """
     values = [counting(5, 7)]
-    b.reads(one(values, shape=[5, 7], dtype="uint16", tile=[2, 3]), {}, metadata=False)
+    b.reads(one(values, shape=[5, 7], dtype="uint16", tile=[2, 3]), {}, metadata=False, checker=False)
     for region in ([[2, 2], [0, 3]], [[5, 5], None], [[0, 0], [7, 7]]):
         b.part("x", [cut(v, region) for v in values], dtype="uint16", region=region)
 
@@ -112,7 +112,7 @@ def _(b: Book) -> None:
     """
     values = [np.zeros((0, 3), "<u2"), counting(3, 3), np.zeros((0, 5), "<u2"), counting(1, 4)]
     region: Region = [None, [1, 3]]
-    b.reads(one(values, shape=[None, None], dtype="uint16", tile=[2, 2]), {}, metadata=False)
+    b.reads(one(values, shape=[None, None], dtype="uint16", tile=[2, 2]), {}, metadata=False, checker=False)
     b.part("x", [cut(v, region) for v in values], dtype="uint16", region=region)
 
 
@@ -124,7 +124,8 @@ for name, how in {"sequence": {}, "sequence_tiles": {"tile": [2, 2]}}.items():
                   "A clip is cropped in every frame; a sample without items stays as it is.")  # fmt: skip
         values = [[counting(3, 3), counting(2, 4)], [], None, [counting(2, 2)]]
         region: Region = [[1, 2], [0, 2]]
-        b.reads(one(values, shape=[None, None], dtype="uint16", sequence=True, **how), {}, metadata=False)
+        dataset = one(values, shape=[None, None], dtype="uint16", sequence=True, **how)
+        b.reads(dataset, {}, metadata=False, checker=False)
         b.part("x", [cut(v, region) for v in values], dtype="uint16", sequence=True, region=region)
 
 
@@ -136,7 +137,7 @@ def _(b: Book) -> None:
     """
     values = [counting(3, 3), None, counting(3, 3) + 50]
     region: Region = [[0, 2], [2, 3]]
-    b.reads(one(values, shape=[3, 3], dtype="uint16", tile=[2, 2]), {}, metadata=False)
+    b.reads(one(values, shape=[3, 3], dtype="uint16", tile=[2, 2]), {}, metadata=False, checker=False)
     b.part("x", [cut(v, region) for v in values], dtype="uint16", region=region)
 
 
@@ -148,7 +149,7 @@ def _(b: Book) -> None:
     """
     values = [counting(4, 4) + 100 * n for n in range(6)]
     region: Region = [[1, 3], [3, 4]]
-    b.reads(one(values, shape=[4, 4], dtype="uint16", k=4), {}, metadata=False)
+    b.reads(one(values, shape=[4, 4], dtype="uint16", k=4), {}, metadata=False, checker=False)
     b.part("x", [cut(v, region) for v in values[2:5]], dtype="uint16", first="2", count="3", region=region)
     b.part("x", [cut(values[n], region) for n in (5, 0, 5)], dtype="uint16", list=["5", "0", "5"], region=region)
 
@@ -162,7 +163,7 @@ def _(b: Book) -> None:
     words = np.array([0x7FC00001, 0xFF800001, 0x80000000, 1, 0x3F800000, 0x7F800000], "<u4")
     values = [words.view("<f4").reshape(2, 3), words[::-1].view("<f4").reshape(2, 3)]
     region: Region = [None, [1, 3]]
-    b.reads(one(values, shape=[2, 3], tile=[1, 2]), {}, metadata=False)
+    b.reads(one(values, shape=[2, 3], tile=[1, 2]), {}, metadata=False, checker=False)
     b.part("x", [cut(v, region) for v in values], dtype="float32", region=region)
 
 
@@ -175,7 +176,7 @@ for name, region in UNTOUCHED.items():
                   "A crop that fetches every tile takes minutes, and one damaged tile hides the rest.")  # fmt: skip
         value = counting(5, 7)
         dataset = one([value], shape=[5, 7], dtype="uint16", tile=[2, 3])
-        b.refuses(dataset.fault("a", "flip", (64, 3)), "E_UNIT_CRC")
+        b.refuses(dataset.fault("a", "flip", (64, 3)), "E_UNIT_CRC", roles=("reader",))
         b.part("x", [cut(value, region)], dtype="uint16", region=region)
         b.ask("read", None, error="E_UNIT_CRC", tensor="x", region=[[1, 2], [2, 3]])
 
@@ -213,7 +214,7 @@ for name, (times, asked, number) in TIMES.items():
     def _(b: Book, times=times, asked=asked, number=number, name=name) -> None:
         b.explain(f"As it was at {asked}: {name.replace('_', ' ')}",
                   "Who asks for a dataset as it was must not get a row that came later, nor lose one.")  # fmt: skip
-        b.reads(timed(*times), {}, metadata=False)
+        b.reads(timed(*times), {}, metadata=False, checker=False)
         if number is None:
             b.ask("read", None, error="E_COMMIT_ABSENT", tensor="x", at_time=asked)
         else:
@@ -226,7 +227,7 @@ def _(b: Book) -> None:
 
     Only commits of the branch itself count: the one that it began from lies on another.
     """
-    b.reads(timed(*DAYS, branch=True), {}, metadata=False)
+    b.reads(timed(*DAYS, branch=True), {}, metadata=False, checker=False)
     b.part("x", [np.array(9, np.uint8)] * 9, dtype="uint8", branch="dev", at_time="2026-04-01T00:00:00Z")
     b.ask("read", None, error="E_COMMIT_ABSENT", tensor="x", branch="dev", at_time=DAYS[3])
 
@@ -237,5 +238,5 @@ def _(b: Book) -> None:
 
     That the branch is absent is said, not that it was too young.
     """
-    b.reads(timed(*DAYS), {}, metadata=False)
+    b.reads(timed(*DAYS), {}, metadata=False, checker=False)
     b.ask("read", None, error="E_BRANCH_ABSENT", tensor="x", branch="dev", at_time=DAYS[3])

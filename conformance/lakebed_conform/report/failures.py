@@ -21,6 +21,8 @@ WORDS = {
     "untestable": "untestable here",
 }  # fmt: skip
 SHOWN = 512  # bytes of an object that has no marked place
+CLAUSES = 4
+LISTED = 20  # symptoms at the top of the section
 LONGEST = 600  # characters of a request or reply
 
 
@@ -32,11 +34,15 @@ def failures(outcome: Outcome, cases: dict[str, Case], clauses: dict[str, Clause
         return f'<section id="failures"><h2>Failures</h2>{good}</section>'
     failing = {id for g in groups for id in g.results}
     count = f"{len(failing)} of {len({r.case for r in outcome.results})} cases, {_many(len(groups), 'symptom')}"
-    rows = "".join(
-        f'<li><a href="#symptom-{n}">{escape(g.symptom)}</a> <small>{_many(len(g.results), "case")}</small></li>'
+    rows = [
+        f'<li value="{n}"><a href="#symptom-{n}">{escape(g.symptom)}</a> '
+        f"<small>{_many(len(g.results), 'case')}</small></li>"
         for n, g in enumerate(groups, 1)
-    )
-    list_ = f"<p>The most basic first: begin at the top, one cause often ends several.</p><ol>{rows}</ol>"
+    ]
+    list_ = "<p>The most basic first: begin at the top, one cause often ends several.</p>"
+    list_ += f"<ol>{''.join(rows[:LISTED])}</ol>"
+    if rows[LISTED:]:
+        list_ += f"<details><summary>{len(rows) - LISTED} more</summary><ol>{''.join(rows[LISTED:])}</ol></details>"
     body = (list_ if len(groups) > 1 else "") + "".join(_group(n, g, cases, clauses) for n, g in enumerate(groups, 1))
     return f'<section id="failures"><h2>Failures <small>{count}</small></h2>{body}</section>'
 
@@ -71,7 +77,12 @@ def _case(results: list[Result], case: Case | None, clauses: dict[str, Clause], 
     first = results[0]
     words = f"<p><b>{escape(case.title)}.</b> <em>{escape(case.effect)}</em></p>" if case else ""
     roles = "".join(_role(r, case) for r in results)
-    said = "".join(_clause(c, clauses) for c in sorted(first.clauses, key=lambda c: f"[{c}]" not in shared))
+    place = {word: n for n, word in enumerate(shared)}
+    shown = [_clause(c, clauses) for c in sorted(first.clauses, key=lambda c: place.get(f"[{c}]", len(place)))]
+    said = "".join(shown[:CLAUSES])
+    if shown[CLAUSES:]:
+        more = _many(len(shown) - CLAUSES, "more clause")
+        said += f"<details><summary>{more}</summary>{''.join(shown[CLAUSES:])}</details>"
     again = f"lakebed-conform case {first.case} --port …"
     return (
         f'<h4>{escape(first.case)} <small>{first.level}, {first.kind}</small></h4>{words}{_fault(case)}{roles}'
