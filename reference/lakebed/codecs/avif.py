@@ -10,10 +10,10 @@ from PIL import features
 from PIL.AvifImagePlugin import AvifImageFile
 
 from ..errors import error
-from ..extras import optional
+from ..extras import installed, optional
 from .bounds import LOOSE, loose
 from .legacy import opened
-from .pictures import image_of, pixels, takes
+from .pictures import _FAULTS, _settled, image_of, pixels, takes
 from .row import Codec, Header, Param, Params, corrupt
 
 
@@ -40,7 +40,26 @@ def header(data: bytes) -> Header:
     while 0 <= place < len(data) - 6:
         deep |= data[place + 4] == 0x81 and bool(data[place + 6] & 0x40)
         place = data.find(b"av1C", place + 4)
-    return head._replace(refuse="AVIF of more than 8 bits is not decoded here") if deep else head
+    return _deep(data, head) if deep else head
+
+
+def _deep(data: bytes, head: Header) -> Header:
+    """10 and 12 bits, as they are in uint16; the library that reads them fails on sequences of such."""
+    if b"avis" in data[8:64] or b"moov" in data:
+        return head._replace(refuse="AVIF sequences of more than 8 bits are not decoded here")
+    if not installed("imagecodecs"):
+        detail = "AVIF of more than 8 bits needs imagecodecs; pip install 'lakebed[image]'"
+        return head._replace(dtype="uint16", refuse=detail, clause="picture.rgb16")
+    return head._replace(dtype="uint16")
+
+
+def decoded(data: bytes, head: Header) -> np.ndarray:
+    if head.dtype == "uint8":
+        return pixels(AvifImageFile, data, head)
+    try:
+        return _settled(optional("imagecodecs", "image").avif_decode(data, numthreads=1), head)
+    except _FAULTS as problem:
+        raise corrupt("media.corrupt", f"a damaged AVIF picture: {problem}") from problem
 
 
 def describe(data: bytes) -> dict[str, Any]:
@@ -83,7 +102,7 @@ ROW = Codec(
     sniff=_sniff,
     header=header,
     write=write,
-    pixels=lambda data, head: pixels(AvifImageFile, data, head),
+    pixels=decoded,
     describe=describe,
     plausible=loose,
 )

@@ -32,17 +32,46 @@ def header(data: bytes) -> Header:
         raise corrupt("media.corrupt", f"a BMP header of {height} x {width} pixels with {bits} bits")
     if bits <= 8:
         return _indexed(data, (height, width), bits, 14 + size, 3 if size == 12 else 4, colours or 1 << bits)
-    if bits == 16 and packing == 3 and size >= 56 and struct.unpack_from("<I", data, 66)[0]:
-        return Header("uint8", (height, width, 4), refuse="16-bit BMP with alpha is not decoded here")
-    alpha = bits == 32 and packing == 3 and (size < 56 or _masked(data, size))
-    if bits == 32 and packing == 3 and size < 56:
-        alpha = data[54:66] == bytes(12)
-    return Header("uint8", (height, width, 4 if alpha else 3))
+    if packing != 3 or bits not in (16, 32):
+        return Header("uint8", (height, width, 3))
+    masks = _masks(data)
+    alpha = masks[3] != 0 or (bits == 32 and not any(masks))
+    holes = not all(_whole_field(mask) for mask in masks if mask)
+    refuse = "BMP with bit fields that have holes is not decoded here" if holes else None
+    return Header("uint8", (height, width, 4 if alpha else 3), refuse=refuse)
 
 
-def _masked(data: bytes, size: int) -> bool:
-    masks = struct.unpack_from("<IIII", data, 54)
-    return masks[3] != 0 or masks == (0, 0, 0, 0)
+def _masks(data: bytes) -> tuple[int, ...]:
+    """Where red, green, blue and alpha lie in a pixel."""
+    size = int.from_bytes(data[14:18], "little")
+    if len(data) < 70:
+        raise corrupt("media.corrupt", "a BMP file ends in its bit fields")
+    return (*struct.unpack_from("<III", data, 54), struct.unpack_from("<I", data, 66)[0] if size >= 56 else 0)
+
+
+def _whole_field(mask: int) -> bool:
+    low = mask & -mask
+    return (mask // low + 1) & (mask // low) == 0
+
+
+def decoded(data: bytes, head: Header) -> np.ndarray:
+    """Bit fields are taken apart here [picture.bmp_fields], all else is Pillow's."""
+    size, bits = int.from_bytes(data[14:18], "little"), int.from_bytes(data[28:30], "little")
+    if size == 12 or bits not in (16, 32) or int.from_bytes(data[30:34], "little") != 3 or not any(_masks(data)):
+        return pixels(BmpImageFile, data, head)
+    height, width, channels = head.shape
+    start, (signed,) = int.from_bytes(data[10:14], "little"), struct.unpack_from("<i", data, 22)
+    each = (width * bits + 31) // 32 * 4
+    if start + each * height > len(data):
+        raise corrupt("media.corrupt", f"the pixels need {start + each * height} bytes, there are {len(data)}")
+    rows = np.frombuffer(data, np.uint8, each * height, start).reshape(height, each)[:, : width * bits // 8]
+    values = np.ascontiguousarray(rows).view(f"<u{bits // 8}")[:: 1 if signed < 0 else -1].astype(np.uint64)
+    out = np.zeros(head.shape, np.uint8)
+    for channel, mask in enumerate(_masks(data)[:channels]):
+        if mask:
+            low = mask & -mask
+            out[:, :, channel] = (values & np.uint64(mask)) // np.uint64(low) * np.uint64(255) // np.uint64(mask // low)
+    return out
 
 
 def _indexed(data: bytes, sides: tuple[int, int], bits: int, start: int, each: int, colours: int) -> Header:
@@ -80,7 +109,7 @@ ROW = Codec(
     header=header,
     write=write,
     complete=complete,
-    pixels=lambda data, head: pixels(BmpImageFile, data, head),
+    pixels=decoded,
     limits=dict(LOOSE),
     plausible=lambda data, head: short(data, head),
 )

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..extras import optional
+from ..extras import installed, optional
+from . import jpeg
 from .row import Codec, Header, Shape, corrupt
 
 _PLAIN = {
@@ -21,9 +22,13 @@ _PLAIN = {
     "1.2.840.10008.1.2.4.50": False,
     "1.2.840.10008.1.2.4.90": True,
     "1.2.840.10008.1.2.4.91": False,
+    "1.2.840.10008.1.2.4.80": True,
+    "1.2.840.10008.1.2.4.81": False,
 }
 """Transfer syntaxes that are decoded here [dicom.syntax], and whether they are lossless: plain ones, RLE,
-baseline JPEG, JPEG 2000."""
+baseline JPEG, JPEG 2000, JPEG-LS."""
+_JPEG_LS = ("1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.81")
+_NATIVE = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 _TOLD = (
     "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID", "Modality", "StudyDate",
     "RescaleSlope", "RescaleIntercept", "WindowCenter", "WindowWidth", "PixelSpacing", "SliceThickness",
@@ -65,14 +70,18 @@ def header(data: bytes) -> Header:
     kind = "int" if _number(found, "PixelRepresentation") else "uint"
     shape = (*((frames,) if frames > 1 else ()), rows, columns, *((samples,) if samples > 1 else ()))
     said = str(getattr(found, "PhotometricInterpretation", ""))
-    refuse = None
+    refuse, clause = None, "picture.other"
+    if bits == 1 and samples == 1 and _syntax(found) in _NATIVE:
+        return Header("uint8", shape, also=("bool",))
     if bits not in (8, 16, 32) or samples not in (1, 3):
         refuse = f"DICOM of {samples} samples of {bits} bits is not decoded here"
     elif _syntax(found) not in _PLAIN:
         refuse = f"DICOM of transfer syntax {_syntax(found)} is not decoded here"
     elif samples == 3 and said not in ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT"):
         refuse = f"DICOM colours of kind {said} are not decoded here"
-    return Header(f"{kind}{bits if bits in (8, 16, 32) else 16}", shape, refuse=refuse)
+    elif _syntax(found) in _JPEG_LS and not installed("imagecodecs"):
+        refuse, clause = "DICOM of JPEG-LS needs imagecodecs; pip install 'lakebed[image]'", "picture.rgb16"
+    return Header(f"{kind}{bits if bits in (8, 16, 32) else 16}", shape, refuse=refuse, clause=clause)
 
 
 def decoded(data: bytes, head: Header) -> np.ndarray:
@@ -80,12 +89,31 @@ def decoded(data: bytes, head: Header) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            array = np.ascontiguousarray(found.pixel_array)
+            array = np.ascontiguousarray(_jpeg_ls(found, head) if _syntax(found) in _JPEG_LS else found.pixel_array)
     except Exception as problem:  # as above: decoders of many kinds stand behind this
         raise corrupt("media.corrupt", f"damaged DICOM pixels: {problem}") from problem
     if array.shape != head.shape or array.dtype.newbyteorder("=") != np.dtype(head.dtype):
         raise corrupt("media.corrupt", f"pixels of {array.dtype} {array.shape}, {head.dtype} {head.shape} is due")
     return array.astype(head.dtype, copy=False)
+
+
+def _jpeg_ls(found: Any, head: Header) -> np.ndarray:
+    """Frame by frame, the size of each judged by its own header; signed numbers of fewer bits get their sign back."""
+    frames = _number(found, "NumberOfFrames", 1)
+    each = head.shape[1:] if frames > 1 else head.shape
+    out = np.empty((frames, *each), head.dtype)
+    encapsulated = optional("pydicom.encaps", "medical").generate_frames(found.PixelData, number_of_frames=frames)
+    for number, frame in zip(range(frames), encapsulated, strict=True):
+        if jpeg.header(bytes(frame)).shape != each:
+            raise corrupt("media.corrupt", f"frame {number} is not of {each}")
+        done = optional("imagecodecs", "image").jpegls_decode(bytes(frame))
+        if done.shape != each or done.dtype.itemsize != out.itemsize:
+            raise corrupt("media.corrupt", f"frame {number} is {done.dtype} {done.shape}")
+        out[number] = done.view(out.dtype)
+    spare = 8 * out.itemsize - _number(found, "BitsStored", 8 * out.itemsize)
+    if out.dtype.kind == "i" and spare > 0:
+        out = out << spare >> spare
+    return out if frames > 1 else out[0]
 
 
 def describe(data: bytes) -> dict[str, Any]:
@@ -109,8 +137,10 @@ def _plain(value: Any) -> Any:
 def plausible(data: bytes, head: Header) -> str | None:
     due = int(np.prod(head.shape, dtype=object)) * np.dtype(head.dtype).itemsize
     found = _opened(data)
-    if _syntax(found) not in ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"):
+    if _syntax(found) not in _NATIVE:
         due //= 1032
+    elif _number(found, "BitsAllocated", 16) == 1:
+        due //= 8
     elif getattr(found, "PhotometricInterpretation", "") == "YBR_FULL_422":
         due = due * 2 // 3  # two pixels share their chroma
     if due > len(data):

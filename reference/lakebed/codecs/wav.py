@@ -12,13 +12,38 @@ from .row import Codec, Header, Param, Params, corrupt
 from .seek import Seek
 from .sound import takes
 
-_FORMS = {(1, 8): "uint8", (1, 16): "int16", (1, 24): "int32", (1, 32): "int32", (3, 32): "float32", (3, 64): "float64"}
+_FORMS = {
+    (1, 8): "uint8", (1, 16): "int16", (1, 24): "int32", (1, 32): "int32", (3, 32): "float32", (3, 64): "float64",
+    (6, 8): "int16", (7, 8): "int16",
+}  # fmt: skip
+_WIDE = 0xFFFFFFFF
+
+
+def _alaw(code: int) -> int:
+    """ITU-T G.711 A-law: 13 bits, moved up to 16."""
+    code ^= 0x55
+    step, place = code >> 4 & 7, (code & 15) << 4
+    size = place + 8 if step == 0 else (place + 0x108) << (step - 1)
+    return size if code & 0x80 else -size
+
+
+def _mulaw(code: int) -> int:
+    """ITU-T G.711 mu-law: 14 bits, moved up to 16."""
+    code ^= 0xFF
+    size = ((((code & 15) << 3) + 0x84) << (code >> 4 & 7)) - 0x84
+    return -size if code & 0x80 else size
+
+
+_LAWS = {kind: np.array([law(code) for code in range(256)], np.int16) for kind, law in ((6, _alaw), (7, _mulaw))}
 
 
 LEAD = 1 << 16  # bytes in which a file's head is looked for
 
 
 class _Wave(NamedTuple):
+    """``order``: of the bytes of a number; ``bits``: of a number with its padding, a multiple of 8."""
+
+    order: str
     kind: int
     channels: int
     rate: int
@@ -28,20 +53,24 @@ class _Wave(NamedTuple):
 
 
 def _parsed(data: bytes) -> _Wave:
-    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+    if not _sniff(data):
         raise corrupt("media.corrupt", "no WAV file: RIFF and WAVE do not come first")
-    place, form = 12, None
+    order = ">" if data[:4] == b"RIFX" else "<"
+    place, form, long = 12, None, 0
     while place + 8 <= len(data):
-        kind, size = struct.unpack_from("<4sI", data, place)
+        kind, size = struct.unpack_from(order + "4sI", data, place)
         place += 8
         if kind == b"fmt " and size >= 16 and place + size <= len(data):
-            tag, channels, rate, _, block, bits = struct.unpack_from("<HHIIHH", data, place)
+            tag, channels, rate, _, block, bits = struct.unpack_from(order + "HHIIHH", data, place)
             if tag == 0xFFFE and size >= 40:
-                (tag,) = struct.unpack_from("<H", data, place + 24)
+                (tag,) = struct.unpack_from(order + "H", data, place + 24)
             if not channels or block != channels * ((bits + 7) // 8):
                 raise corrupt("media.corrupt", f"a WAV format of {channels} channels, {bits} bits, blocks of {block}")
-            form = (tag, channels, rate, bits)
+            form = (order, tag, channels, rate, (bits + 7) // 8 * 8)
+        elif kind == b"ds64" and data[:4] == b"RF64" and size >= 16 and place + 16 <= len(data):
+            (long,) = struct.unpack_from("<Q", data, place + 8)
         elif kind == b"data":
+            size = long if size == _WIDE and data[:4] == b"RF64" else size
             if form is None:
                 raise corrupt("media.corrupt", "WAV samples before their format")
             return _Wave(*form, place, size)
@@ -53,7 +82,7 @@ def header(data: bytes) -> Header:
     """[audio.other]"""
     wave = _parsed(data)
     dtype = _FORMS.get((wave.kind, wave.bits))
-    block = wave.channels * ((wave.bits + 7) // 8)
+    block = wave.channels * wave.bits // 8
     refuse = None
     if dtype is None:
         refuse = f"WAV of form {wave.kind} with {wave.bits} bits is not decoded here"
@@ -75,9 +104,12 @@ def part(data: bytes, head: Header, start: int, stop: int) -> np.ndarray:
 def _values(raw: np.ndarray, wave: _Wave, dtype: str) -> np.ndarray:
     if wave.bits == 24:
         wide = np.zeros((len(raw) // 3, 4), np.uint8)
-        wide[:, 1:] = raw.reshape(-1, 3)
+        wide[:, slice(1, 4) if wave.order == "<" else slice(0, 3)] = raw.reshape(-1, 3)
         raw = wide.reshape(-1)
-    return raw.view(f"<{np.dtype(dtype).str[1:]}").reshape(-1, wave.channels)
+    if wave.kind in _LAWS:
+        return _LAWS[wave.kind][raw].reshape(-1, wave.channels)
+    values = raw.view(wave.order + np.dtype(dtype).str[1:]).reshape(-1, wave.channels)
+    return values if wave.order == "<" else values.astype(dtype)
 
 
 def reach(
@@ -95,6 +127,8 @@ def reach(
         return None
     block = wave.channels * wave.bits // 8
     begin, size = wave.start + start * block, (stop - start) * block
+    if begin + size > file.size:
+        return None
     file.want([(begin, size)])
     file.seek(begin)
     raw = bytearray(size)
@@ -110,6 +144,10 @@ def plausible(data: bytes, head: Header) -> str | None:
 def describe(data: bytes) -> dict[str, Any]:
     wave = _parsed(data)
     return {"rate": wave.rate, "bits": wave.bits, "lossless": True}
+
+
+def _sniff(data: bytes) -> bool:
+    return data[:4] in (b"RIFF", b"RIFX", b"RF64") and data[8:12] == b"WAVE"
 
 
 def write(array: np.ndarray, params: Params) -> bytes:
@@ -138,7 +176,7 @@ ROW = Codec(
     limits={"bytes": (1 << 32) - 1},
     media_type="audio/wav",
     suffixes=(".wav",),
-    sniff=lambda data: data[:4] == b"RIFF" and data[8:12] == b"WAVE",
+    sniff=_sniff,
     header=header,
     write=write,
     pixels=lambda data, head: part(data, head, 0, head.shape[0]),

@@ -1,0 +1,120 @@
+"""Variants of media files that most libraries refuse or convert, against arrays made by hand or by other libraries."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+
+import numpy as np
+import pytest
+
+from lakebed import codecs, files
+from lakebed.codecs import CODECS
+from lakebed.errors import LakebedError
+from lakebed.extras import installed
+
+
+def wave(data: bytes, channels: int, bits: int, form: int = 1, kind: bytes = b"RIFF") -> bytes:
+    order = ">" if kind == b"RIFX" else "<"
+    block = channels * ((bits + 7) // 8)
+    head = struct.pack(order + "HHIIHH", form, channels, 8000, 8000 * block, block, bits)
+    long = kind == b"RF64"
+    ds64 = b"ds64" + struct.pack("<IQQQI", 28, 0, len(data), 0, 0) if long else b""
+    size = 0xFFFFFFFF if long else len(data)
+    body = b"WAVE" + ds64 + b"fmt " + struct.pack(order + "I", 16) + head + b"data" + struct.pack(order + "I", size)
+    body += data
+    return kind + struct.pack(order + "I", 0xFFFFFFFF if long else len(body)) + body
+
+
+SAMPLES = np.array([[1, -1], [32767, -32768], [0, 7]], "i2")
+
+
+@pytest.mark.parametrize("kind", [b"RIFF", b"RIFX", b"RF64"])
+def test_wav_signatures(kind: bytes) -> None:
+    order = ">" if kind == b"RIFX" else "<"
+    file = files.read(wave(SAMPLES.astype(order + "i2").tobytes(), 2, 16, kind=kind))
+    assert (file.format, file.dtype, file.verify().tolist()) == ("wav", "int16", SAMPLES.tolist())
+    wide = SAMPLES.astype("i4") * 65536 + 256
+    packed = b"".join((v.to_bytes(4, "little", signed=True)[1:] if order == "<" else
+                       v.to_bytes(4, "big", signed=True)[:3]) for v in wide.ravel().tolist())  # fmt: skip
+    assert (files.read(wave(packed, 2, 24, kind=kind)).verify() == wide).all()
+    assert (files.read(wave(packed, 2, 20, kind=kind)).verify() == wide).all()
+    part = CODECS["wav"].part
+    data = wave(packed, 2, 24, kind=kind)
+    assert (part(data, codecs.media_header("wav", data), 1, 3) == wide[1:]).all()
+
+
+@pytest.mark.skipif(not installed("soundfile"), reason="soundfile is not installed")
+@pytest.mark.parametrize("law", ["ALAW", "ULAW"])
+def test_laws_are_those_of_another_library(law: str) -> None:
+    import soundfile
+
+    every = np.arange(256, dtype=np.uint8).tobytes()
+    data = wave(every, 1, 8, 6 if law == "ALAW" else 7)
+    wanted, _ = soundfile.read(io.BytesIO(data), dtype="int16", always_2d=True)
+    assert (files.read(data).verify() == wanted).all()
+
+
+def test_corpus_sound_is_what_independent_decoders_agree_on(corpus) -> None:
+    widen = {"uint8": lambda a: (a.astype("i4") - 128) << 24, "int16": lambda a: a.astype("i4") << 16}
+    seen = 0
+    for entry in corpus.kinds("audio"):
+        said = entry.get("pcm_consensus")
+        if not said or entry["hostile"] or not entry["path"].endswith(".wav"):
+            continue
+        array = files.read(corpus.path(entry)).verify()
+        if array.dtype.kind == "f":
+            continue
+        wide = widen.get(array.dtype.name, lambda a: a)(array)
+        assert hashlib.sha256(np.ascontiguousarray(wide, "<i4").tobytes()).hexdigest() == said["sha256"], entry["path"]
+        seen += 1
+    assert seen >= 12
+
+
+@pytest.mark.skipif(not installed("pydicom") or not installed("imagecodecs"), reason="extras are not installed")
+@pytest.mark.parametrize(
+    ("packed", "plain"),
+    [("pydicom/MR_small_jpeg_ls_lossless.dcm", "pydicom/MR_small.dcm"),
+     ("pylibjpeg-data/emri_small_jpeg_ls_lossless.dcm", "pylibjpeg-data/emri_small_RLE.dcm")],
+)  # fmt: skip
+def test_dicom_of_jpeg_ls_is_its_plain_twin(corpus, packed: str, plain: str) -> None:
+    one, other = (files.read(corpus.root / "dicom" / path) for path in (packed, plain))
+    assert one.dtype == other.dtype and (one.verify() == other.verify()).all()
+
+
+@pytest.mark.skipif(not installed("imagecodecs"), reason="imagecodecs is not installed")
+@pytest.mark.parametrize("bits", [10, 12])
+def test_avif_of_many_bits_is_not_cut(bits: int, monkeypatch) -> None:
+    import imagecodecs
+
+    array = np.random.default_rng(bits).integers(0, 1 << bits, (20, 30, 3), np.uint16)
+    data = imagecodecs.avif_encode(array, level=100, bitspersample=bits, speed=8)
+    file = files.read(data)
+    assert (file.dtype, file.shape) == ("uint16", array.shape)
+    assert (file.verify() == array).all()
+    monkeypatch.setattr("lakebed.codecs.avif.installed", lambda name: False)
+    with pytest.raises(LakebedError) as caught:
+        codecs.decode_media("avif", {}, data, "uint16", array.shape)
+    assert (caught.value.code, caught.value.clause) == ("E_EXTRA_MISSING", "picture.rgb16")
+
+
+@pytest.mark.parametrize(
+    ("bits", "masks"),
+    [(16, (0xF00, 0xF0, 0xF, 0xF000)), (16, (0x7C00, 0x3E0, 0x1F, 0x8000)), (16, (0x3F, 0x1C0, 0xE00, 0)),
+     (32, (0x3FF00000, 0xFFC00, 0x3FF, 0xC0000000)), (32, (0xFF, 0xFF00, 0xFF0000, 0))],
+)  # fmt: skip
+@pytest.mark.parametrize("turned", [False, True])
+def test_bmp_bit_fields(bits: int, masks: tuple[int, ...], turned: bool) -> None:
+    height, width = 5, 7
+    values = np.random.default_rng(bits).integers(0, 1 << bits, (height, width), np.uint64)
+    rows = [row.astype(f"<u{bits // 8}").tobytes() for row in values]
+    rows = [row.ljust((len(row) + 3) // 4 * 4, b"\0") for row in (rows if turned else rows[::-1])]
+    head = struct.pack("<IiiHHIIiiII", 56, width, -height if turned else height, 1, bits, 3, 0, 0, 0, 0, 0)
+    data = b"BM" + struct.pack("<IHHI", 70 + len(b"".join(rows)), 0, 0, 70) + head + struct.pack("<4I", *masks)
+    array = files.read(data + b"".join(rows)).verify()
+    for channel, mask in enumerate(mask for mask in masks if mask):
+        low = (mask & -mask).bit_length() - 1
+        wanted = (values & np.uint64(mask)) >> np.uint64(low)
+        assert (array[:, :, channel] == wanted * np.uint64(255) // np.uint64(mask >> low)).all()
+    assert array.shape == (height, width, 4 if masks[3] else 3)
