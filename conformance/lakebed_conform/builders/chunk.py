@@ -23,7 +23,8 @@ from lakebed_conform.pen import Pairs, crc32, messagepack, sha256, u16, u32, u64
 HEAD_MAGIC = bytes.fromhex("894c424b0d0a1a0a")
 END_MAGIC = b"\x8aLBKEND\n"
 KEYS = (
-    "tensor", "row", "dtype", "samples", "items", "missing", "shape", "tile", "unit", "codecs", "codec", "stored", "crc"
+    "tensor", "row", "dtype", "samples", "items", "missing", "shape", "tile", "unit", "codecs", "codec", "stored",
+    "crc", "seek",
 )  # fmt: skip
 MIB = 1 << 20
 

@@ -12,6 +12,7 @@ from lakebed_conform.checker.commit import Row, Tensor
 from lakebed_conform.checker.finding import Broken, need
 from lakebed_conform.checker.index import Index, canonical, grid_count, pipeline_of, read_index
 from lakebed_conform.checker.pixels import array_bytes
+from lakebed_conform.checker.seek import judge_seek
 from lakebed_conform.pen import crc32, sha256
 
 HEAD = bytes.fromhex("894c424b0d0a1a0a")
@@ -63,6 +64,11 @@ def strict(chunk: Chunk, name: str, payload: int, length: int) -> None:
     need(found == name, "E_CHUNK_HASH", "chunk.hash", f"bytes hash to {found[:16]}...")
     start = 64 + payload
     minor = int.from_bytes(data[start + length + 14 : start + length + 16], "little")
+    try:
+        judge_seek(chunk.index)
+    except Broken as e:
+        e.offset = start
+        raise
     right = canonical(chunk.index)
     if minor == 0 and right != data[start : start + length]:
         at = next((i for i, (a, b) in enumerate(zip(right, data[start:], strict=False)) if a != b), 0)

@@ -12,12 +12,13 @@ from lakebed_conform.checker.column import Column, Lengths
 from lakebed_conform.checker.document import MOST, whole
 from lakebed_conform.checker.finding import Broken, need
 from lakebed_conform.checker.packing import unpack
+from lakebed_conform.checker.seek import canonical_seek
 from lakebed_conform.pen import Ext, Pairs, messagepack
 
 MOST_ENTRIES = 1 << 26
 REQUIRED = ("dtype", "samples", "shape", "crc")
 KEYS = ("tensor", "row", "dtype", "samples", "items", "missing", "shape", "tile", "unit", "codecs", "codec", "stored",
-        "crc")  # fmt: skip
+        "crc", "seek")  # fmt: skip
 
 
 @dataclass
@@ -248,6 +249,8 @@ def canonical(index: Index) -> bytes:
     if any(values["codecs"]):
         values["stored"] = index.stored.canonical()
     values["crc"] = index.crc.canonical()
+    if "seek" in m:
+        values["seek"] = canonical_seek(index)
     for key, default in {"missing": 0, "unit": 1, "codecs": [[]], "codec": 0}.items():
         if values.get(key) == default:
             values.pop(key, None)

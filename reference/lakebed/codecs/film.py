@@ -215,7 +215,7 @@ def from_point(file: Any, form: str, seek: Seek, start: int, stop: int, sides: t
 
 
 def _run(container: Any, stream: Any, seek: Seek, start: int, stop: int, sides: tuple[int, int]) -> Iterator[Any]:
-    point = seek.last(start)
+    point = seek.last(max(0, start - seek.before))
     number, offset, size = seek.place(point)
     times = seek.times(number, stop).tolist()
     base = stream.time_base or container.time_base

@@ -114,9 +114,10 @@ def run(file: Any, seek: Seek, length: int, channels: int, start: int, stop: int
     if found is None:
         raise corrupt("media.corrupt", "no MP3 frames where they should begin")
     begins, kind, _ = found
-    made = stop - base if not point else (len(begins) - 1) * kind.samples  # the first point keeps the file's trimming
+    made = (len(begins) - 1) * kind.samples
     if begins[-1] != len(data) or made < stop - base:
         raise corrupt("media.corrupt", f"the frames make {made} samples")
+    made = made if point else stop - base  # the first point keeps the file's trimming
     more = _lengthened(data if point else _sized(data, kind), len(begins), kind)
     return read(more, "MP3", Header("float32", (made, channels)), start - base, stop - base, seeks=False)
 
@@ -197,7 +198,7 @@ class Held:
     """A file in memory as :class:`lakebed.pieces.Pieces` are read."""
 
     def __init__(self, data: bytes) -> None:
-        self._data, self._at = data, 0
+        self.size, self._data, self._at = len(data), data, 0
 
     def want(self, parts: Any) -> None:
         """All of it is here."""

@@ -55,6 +55,8 @@ def _reach(form: str) -> Callable[[Any, str, tuple[int, ...], int, int, Seek | N
         """Frames by way of a seek entry; None where there is none to follow, or it leads astray [seek.advice]."""
         if seek is None or not seek.points or start >= stop or dtype != "uint8" or len(shape) != 4 or shape[3] != 3:
             return None
+        if shape[0] > file.size:
+            return None  # a frame takes a byte or more
         parts = list(zip(seek.head[::2], seek.head[1::2], strict=True))
         file.want([*parts, seek.extent(start, stop)])
         out: list[np.ndarray] = []

@@ -6,6 +6,7 @@ import {HEAD, openChunk} from "./chunk.js";
 import {Item, decodeUnit, judgeDims, judgeUse, listCommits, newest, readManifest} from "./dataset.js";
 import {dtypeOf} from "./dtypes.js";
 import {isMedia} from "./codecs.js";
+import {judgeSeek} from "./seek.js";
 import {fits, isExact, judgeItem} from "./htypes.js";
 
 const {DOCUMENT, commitKey, instant, isName} = document;
@@ -132,6 +133,7 @@ async function checkChunk(store, object, uses, name, found) {
       return openChunk(bytes.subarray(at, size), row, object);
     });
     if (!index) continue;
+    if (!(await found.attempt(() => judgeSeek(index) ?? true))) continue;
     const due = index.canonical(), place = due.findIndex((b, i) => b !== bytes[at + i]), rule = "index.canonical";
     const same = place < 0 && due.length === row.index;
     if (!same) found.fault("E_INDEX_CANONICAL", rule, "another encoding is due", object, at + Math.max(0, place));

@@ -4,6 +4,7 @@ import {crc32, equal, hex, view} from "./bytes.js";
 import {Column, MAX, column, pack, unpack} from "./columns.js";
 import {dtypeOf} from "./dtypes.js";
 import {isMedia, judgePipelines, ordered} from "./codecs.js";
+import {layEntry} from "./seek.js";
 
 export const MIB = 1048576;
 export const END = Uint8Array.of(0x8a, 0x4c, 0x42, 0x4b, 0x45, 0x4e, 0x44, 0x0a);
@@ -49,7 +50,7 @@ const KEYS = {
   tensor: [isText, ""], row: [isUint, 0], dtype: [isText], samples: [isUint], items: [isColumn, null],
   missing: [isColumn, 0], shape: [list(isColumn)], tile: [list(isUint), null], unit: [isColumn, 1],
   codecs: [(v) => Array.isArray(v) && v.length > 0, [[]]], codec: [isColumn, 0], stored: [isColumn, null],
-  crc: [isColumn],
+  crc: [isColumn], seek: [() => true, null],
 };
 // Columns without values of their own; and how many of n entries must be looked at, for one may stand for all.
 const alike = (...columns) => columns.every((c) => !c?.values);
@@ -197,9 +198,10 @@ export class Index {
       fail("E_UNIT_CRC", "unit.crc", `unit ${u} is not what was written`, this.object, offset);
     }
   }
-  // The index in its one encoding [index.canonical]; of a later minor, unknown keys stay where they are.
+  // The index in its one encoding [index.canonical], `seek` judged; of a later minor, unknown keys stay where they are.
   canonical() {
-    const {map, minor} = this, due = [...makeIndex({tensor: "", row: 0, ...Object.fromEntries(map), ...this})];
+    const {map, minor} = this, laid = map.get("seek")?.map((row) => layEntry(this, row));
+    const due = [...makeIndex({tensor: "", row: 0, ...Object.fromEntries(map), ...this}), ...(laid ? [["seek", laid]] : [])];
     const entries = [...map].map((entry) => (minor && !Object.hasOwn(KEYS, entry[0]) ? entry : due.shift()));
     return pack(new Map([...entries.filter(Boolean), ...due]));
   }
