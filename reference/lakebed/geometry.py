@@ -52,6 +52,7 @@ class Geometry:
         uniform = all(isinstance(axis, int) for axis in index.shape)
         self.item_shape: tuple[int, ...] | None = index.shape if uniform else None  # type: ignore[assignment]
         self.item_bytes: int | None = None if self.item_shape is None else math.prod(self.item_shape) * self.itemsize
+        self._sole = self._sole_axis()
         decoded = self._total_bytes()
         self._tile_starts: np.ndarray | None = None
         self._unit_starts: np.ndarray | None = None  # first item of every unit, where units are uneven
@@ -72,9 +73,17 @@ class Geometry:
 
     # --- construction ---------------------------------------------------------------------------------------------
 
+    def _sole_axis(self) -> tuple[np.ndarray, int] | None:
+        """Where one axis alone differs from item to item: its entries, and the bytes for each of them."""
+        arrays = [axis for axis in self.index.shape if isinstance(axis, np.ndarray)]
+        scale = self.itemsize * math.prod(axis for axis in self.index.shape if isinstance(axis, int))
+        return (arrays[0], scale) if len(arrays) == 1 and scale <= MAX_INT else None
+
     def _total_bytes(self) -> int:
         if self.item_bytes is not None:
             size = self.item_bytes * self.n_items
+        elif self._sole is not None:
+            size = total(self._sole[0], self.n_items) * self._sole[1]
         else:
             largest = self.itemsize
             for axis in self.index.shape:
@@ -162,7 +171,11 @@ class Geometry:
             high = min(low + _BLOCK, int(edges[-1]))
             first, last = np.searchsorted(edges, [low, high - 1], "right")
             cuts = np.maximum(edges[first - 1 : last], low) - low
-            out[first - 1 : last] += np.add.reduceat(self._item_bytes(low, high), cuts)
+            if self._sole is not None:  # no wide copy of its entries
+                axis, scale = self._sole
+                out[first - 1 : last] += np.add.reduceat(axis[low:high], cuts, dtype=np.int64) * scale
+            else:
+                out[first - 1 : last] += np.add.reduceat(self._item_bytes(low, high), cuts)
         return out
 
     def _unit_edges(self, start: int, stop: int) -> np.ndarray:
@@ -299,6 +312,8 @@ class Geometry:
         """Decoded bytes of items [start, stop) together."""
         if self.item_bytes is not None:
             return (stop - start) * self.item_bytes
+        if self._sole is not None:
+            return total(self._sole[0][start:stop], stop - start) * self._sole[1]
         return sum(int(self._item_bytes(a, min(a + _BLOCK, stop)).sum()) for a in range(start, stop, _BLOCK))
 
     def decoded(self, start: int, stop: int) -> int:

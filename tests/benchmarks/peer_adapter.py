@@ -1,6 +1,10 @@
 """Lakebed behind the interface of the peer benchmark harness (see its README; loaded by file name).
 
-`sample` units for compressed workloads, 64 KiB units for raw ones; `tiled` cuts images into 128x128 tiles.
+`sample` units for compressed workloads, small ones for raw rows that are read at random. Variants:
+
+    tiled    images cut into 128x128 tiles
+    shuffle  bytes of floats side by side before the codec, as Zarr, TensorStore, Blosc2 and HDF5 do
+    best     the smallest lossless form: pcodec for numbers of several bytes, zstd for bytes
 """
 
 from __future__ import annotations
@@ -13,11 +17,15 @@ from adapters.base import Base
 
 import lakebed
 
-VARIANTS = ("tiled",)
+VARIANTS = ("tiled", "shuffle", "best")
+LARGE_ROWS = 1024  # bytes of a row from which units are small: a random row is verified with few of its neighbours
 
 
 class Peer(Base):
-    imports = ("lakebed", "lz4.block", "zstandard", "PIL.JpegImagePlugin", "urllib3")
+    imports = (
+        *("lakebed", "lz4.block", "zstandard", "PIL.JpegImagePlugin", "urllib3"),
+        *("isal.isal_zlib", "cramjam", "simplejpeg", "pcodec"),  # optional: lakebed[fast,image,numeric]
+    )
     remote_kinds = ("jpeg", "fixed", "ragged")
 
     def version(self) -> str:
@@ -27,20 +35,32 @@ class Peer(Base):
         return "every unit's CRC-32 is verified when first read; chunks are named by their SHA-256"
 
     def supports(self, spec: Any) -> bool:
-        return self.variant is None or (spec.n_slice > 0 and spec.kind == "fixed")
+        if self.variant == "tiled":
+            return spec.n_slice > 0 and spec.kind == "fixed"
+        if self.variant == "shuffle":
+            return spec.codec != "none" and spec.dtype == "float32"
+        return spec.kind != "jpeg" or self.variant is None
 
     # --- writing
 
     def _create(self, spec: Any, path: str) -> lakebed.Dataset:
         ds = lakebed.create(path)
-        codec = None if spec.codec == "none" else spec.codec
         if spec.kind == "jpeg":
             ds.create_tensor("x", htype="image", sample_compression="jpeg")
-        elif spec.kind == "ragged":
-            ds.create_tensor("x", dtype=spec.dtype, shape=(None, *spec.shape[1:]))
-        else:
-            tile = (128, 128) if self.variant == "tiled" else None
-            ds.create_tensor("x", dtype=spec.dtype, shape=spec.shape, sample_compression=codec, tile=tile)
+            return ds
+        shape = (None, *spec.shape[1:]) if spec.kind == "ragged" else spec.shape
+        codec = None if spec.codec == "none" else spec.codec
+        options: dict[str, Any] = {"sample_compression": codec}
+        if self.variant == "best":
+            best = {"name": "zstd", "level": 12} if spec.dtype == "uint8" else "pcodec"
+            options = {"chunk_compression": best, "unit_bytes": 1 << 20}
+        elif self.variant == "shuffle":
+            options["sample_compression"] = f"shuffle+{codec}"
+        elif self.variant == "tiled":
+            options["tile"] = (128, 128)
+        elif codec is None and spec.kind == "fixed" and spec.sample_bytes >= LARGE_ROWS:
+            options["unit_bytes"] = 8192
+        ds.create_tensor("x", dtype=spec.dtype, shape=shape, **options)
         return ds
 
     def write(self, spec: Any, data: Any, path: str) -> None:

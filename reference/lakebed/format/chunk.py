@@ -10,12 +10,12 @@ Nothing here allocates by a number that the bytes at hand do not back.
 
 from __future__ import annotations
 
-import zlib
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import dtypes
+from ..checksum import crc32
 from ..codecs import Pipeline, pipeline_from_index, to_json
 from ..columns import MAX_INT, Column, Odd
 from ..errors import LakebedError, error
@@ -62,7 +62,7 @@ def encode_tail(payload: int, index: ChunkIndex) -> bytes:
     body = encode_index(index)
     values = {"payload": payload, "index": len(body), "major": MAJOR, "minor": MINOR, "features": 0}
     trailer = TRAILER.encode(**values, reserved=bytes(8), crc=0, magic=END_MAGIC)
-    crc = zlib.crc32(trailer[:CRC_COVERS], zlib.crc32(body))
+    crc = crc32(trailer[:CRC_COVERS], crc32(body))
     return body + TRAILER.encode(**values, reserved=bytes(8), crc=crc, magic=END_MAGIC)
 
 
@@ -86,7 +86,7 @@ def decode_tail(tail: bytes | memoryview, payload: int, index_size: int, key: st
         raise fault("E_CHUNK_SIZE", "payload", f"payload is {fields['payload']}, the commit says {payload}")
     if fields["index"] != index_size:
         raise fault("E_CHUNK_SIZE", "index", f"index is {fields['index']}, the commit says {index_size}")
-    if zlib.crc32(tail[: index_size + CRC_COVERS]) != fields["crc"]:
+    if crc32(tail[: index_size + CRC_COVERS]) != fields["crc"]:
         raise fault("E_CHUNK_CRC", "crc", "index or trailer are damaged")
     if fields["reserved"] != bytes(8):
         raise fault("E_CHUNK_RESERVED", "reserved", "reserved bytes are not zero")

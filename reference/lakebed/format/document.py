@@ -25,6 +25,7 @@ _END_SIZE = 20
 _STRING = re.compile(rb'"(?:[^"\\]+|\\.)*"', re.DOTALL)
 _STEPS = bytes(1 if b in b"[{" else 255 for b in range(256))
 _OTHERS = bytes(b for b in range(256) if b not in b"[]{}")
+_VERSION = re.compile(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})")
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
@@ -96,7 +97,7 @@ def decode(data: bytes, key: str) -> dict[str, Any]:
 def check_version(members: Mapping[str, Any], key: str) -> None:
     """Refuse another major and unknown required features [json.version]."""
     version = members.get("lakebed")
-    match = re.fullmatch(r"(0|[1-9][0-9]{0,8})\.(0|[1-9][0-9]{0,8})", version) if isinstance(version, str) else None
+    match = _VERSION.fullmatch(version) if isinstance(version, str) else None
     if match is None:
         raise error("E_VERSION", "json.version", f"`lakebed` is {version!r}, no version", object=key)
     if int(match[1]) != MAJOR:
