@@ -122,6 +122,15 @@ def test_the_page_shows_bytes_and_exchange_of_a_valid_case(broken, tmp_path):
     assert len(talks) == 3 and str(ROOT) not in "".join(talks)
 
 
+def test_the_page_says_what_a_port_declares_and_why_hello_failed(broken):
+    said = broken.header["hello"] | {"declares": {"codecs": "none <yet>"}}
+    page = report.html_page(replace(broken, header=broken.header | {"hello": said}), BY_ID)
+    assert "<dt>codecs</dt><dd>none &lt;yet&gt;</dd>" in page
+    dead = {"hello": None, "hello_status": "crash", "hello_detail": "exit status 1", "hello_cause": "E: no <lib>"}
+    page = report.html_page(replace(broken, header=broken.header | dead), BY_ID)
+    assert "hello: exit status 1 · E: no &lt;lib&gt;" in page
+
+
 def test_one_fault_in_many_invalid_cases_is_one_group_per_code():
     accept = PortSpec("accept", find_port("null:accept").command, env=ENV)
     outcome = run(accept, "1.0", select(CASES, only=("chunk/end_magic*", "chunk/raw_units")), every=CASES)
@@ -145,6 +154,8 @@ def test_symptoms_leave_out_what_differs_from_case_to_case():
     assert symptom(refused) == "a valid dataset is refused: E_UNIT_CRC [unit.crc]"
     assert symptom(replace(refused, status="xfail")).startswith("as listed: ")
     assert symptom(result(kind="invalid", wanted="E_A", got="E_B")).endswith("E_A, and it gets E_B")
+    unmapped = [symptom(result(kind="invalid", wanted=code, got="E_ANY")) for code in ("E_A", "E_B")]
+    assert unmapped[0] == unmapped[1] and "without a diagnosis" in unmapped[0]
     assert plain("open '/a/b' at 0x1f: [1, 2] of (3,) in /tmp/x/y.chunk") == "open … at #: … of … in …"
 
 

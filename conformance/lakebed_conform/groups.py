@@ -65,6 +65,8 @@ def symptom(r: Result) -> str:
     if r.wanted == "accepted":
         clause = re.search(r" · ([a-z0-9_]+(?:\.[a-z0-9_]+)+)", r.detail)
         return f"{listed}{what} is refused: {r.got}" + (f" [{clause[1]}]" if clause else "")
+    if r.wanted.startswith("E_") and r.got == "E_ANY":
+        return f"{listed}{what} is refused without a diagnosis (E_ANY), where the spec has a code"
     if r.wanted.startswith("E_"):
         got = "it is let through" if r.got in ("accepted", "no finding") else f"it gets {r.got}"
         what = "a request" if r.kind == "valid" else what
