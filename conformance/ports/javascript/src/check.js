@@ -133,9 +133,9 @@ async function checkChunk(store, object, uses, name, found) {
       return openChunk(bytes.subarray(at, size), row, object);
     });
     if (!index) continue;
-    if (!(await found.attempt(() => judgeSeek(index) ?? true))) continue;
-    const due = index.canonical(), place = due.findIndex((b, i) => b !== bytes[at + i]), rule = "index.canonical";
-    const same = place < 0 && due.length === row.index;
+    const seek = index.map.get("seek"), judged = seek && (await found.attempt(() => judgeSeek(index)));
+    const due = index.canonical(judged ?? seek), place = due.findIndex((b, i) => b !== bytes[at + i]);
+    const same = place < 0 && due.length === row.index, rule = "index.canonical";
     if (!same) found.fault("E_INDEX_CANONICAL", rule, "another encoding is due", object, at + Math.max(0, place));
     const good = await checkUnits(index, bytes, found);
     for (const u of uses.filter((u) => u.row.payload === row.payload && u.row.index === row.index)) {

@@ -4,7 +4,6 @@ import {crc32, equal, hex, view} from "./bytes.js";
 import {Column, MAX, column, pack, unpack} from "./columns.js";
 import {dtypeOf} from "./dtypes.js";
 import {isMedia, judgePipelines, ordered} from "./codecs.js";
-import {layEntry} from "./seek.js";
 
 export const MIB = 1048576;
 export const END = Uint8Array.of(0x8a, 0x4c, 0x42, 0x4b, 0x45, 0x4e, 0x44, 0x0a);
@@ -198,13 +197,17 @@ export class Index {
       fail("E_UNIT_CRC", "unit.crc", `unit ${u} is not what was written`, this.object, offset);
     }
   }
-  // The index in its one encoding [index.canonical], `seek` judged; of a later minor, unknown keys stay where they are.
-  canonical() {
-    const {map, minor} = this, laid = map.get("seek")?.map((row) => layEntry(this, row));
-    const due = [...makeIndex({tensor: "", row: 0, ...Object.fromEntries(map), ...this}), ...(laid ? [["seek", laid]] : [])];
-    const entries = [...map].map((entry) => (minor && !Object.hasOwn(KEYS, entry[0]) ? entry : due.shift()));
-    return pack(new Map([...entries.filter(Boolean), ...due]));
+  // The index in its one encoding [index.canonical], with its seek entries in theirs.
+  canonical(seek) {
+    const due = makeIndex({tensor: "", row: 0, ...Object.fromEntries(this.map), ...this, seek});
+    return pack(this.minor ? withUnknown(this.map, due, KEYS) : due);
   }
+}
+
+// `due` with the unknown keys of a map of a later minor in their places.
+export function withUnknown(map, due, known) {
+  const rest = [...due], entries = [...map].map((entry) => (Object.hasOwn(known, entry[0]) ? rest.shift() : entry));
+  return new Map([...entries.filter(Boolean), ...rest]);
 }
 
 // The map of an index in canonical form, of columns (`pipelines`: what `codec` names).
@@ -227,5 +230,6 @@ export function makeIndex(parts) {
   });
   const used = [...first.values()].map((f) => f.pipeline), coded = used.some((p) => p.length);
   if (coded) set("codecs", used), set("codec", column(places), 0), set("stored", column(stored));
-  return map.set("crc", column(crc));
+  set("crc", column(crc)), set("seek", parts.seek);
+  return map;
 }

@@ -119,12 +119,15 @@ test("what is written is read: rows, tiles, sequences, filters, and two writers 
 
 test("the suite's cases: what is valid is faultless, what is invalid is found", {skip: !existsSync(CASES) && "the cases are not here"}, async () => {
   let n = 0;
-  for (const group of ["hostile", "table", "tile", "canonical"]) {
+  for (const group of ["hostile", "table", "tile", "canonical", "seek"]) {
     for (const name of readdirSync(join(CASES, group))) {
       const folder = join(CASES, group, name), store = new FolderStore(join(folder, "dataset")), found = join(folder, "case.json");
       if (!existsSync(found)) continue;
       const {asks, features} = JSON.parse(readFileSync(found));
-      if (features.some((f) => f.startsWith("codec.") && !["lz4", "deflate", "shuffle", "bitshuffle", "delta", "narrow", "quantize"].includes(f.slice(6)))) continue;
+      const decoded = ["lz4", "deflate", "shuffle", "bitshuffle", "delta", "narrow", "quantize"];
+      // Seek entries are judged without the sound itself, but for whether they tell the truth of it.
+      const without = group === "seek" && !name.startsWith("untrue");
+      if (!without && features.some((f) => f.startsWith("codec.") && !decoded.includes(f.slice(6)))) continue;
       for (const ask of asks.filter((a) => a.op === "check")) {
         const codes = (await check(store)).filter((f) => !f.note).map((f) => f.code);
         if (ask.want) assert.deepEqual(codes, [], `${group}/${name}`);
