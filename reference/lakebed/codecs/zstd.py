@@ -30,11 +30,22 @@ def encode(raw: Buffer, params: Params) -> bytes:
     return _compressor(params.get("level", 3)).compress(raw)
 
 
+class _Reader:
+    """What a thread decodes with, looked up once."""
+
+    def __init__(self) -> None:
+        zstandard = optional("zstandard", "zstd")
+        self.head, self.fault = zstandard.get_frame_parameters, zstandard.ZstdError
+        self.whole = zstandard.ZstdDecompressor(max_window_size=WINDOW).decompress
+
+
 def decode(stored: Buffer, params: Params, length: int) -> bytes:
-    zstandard = optional("zstandard", "zstd")
+    reader: _Reader | None = getattr(_here, "reader", None)
+    if reader is None:
+        reader = _here.reader = _Reader()
     try:
-        frame = zstandard.get_frame_parameters(stored)
-    except (zstandard.ZstdError, ValueError) as problem:
+        frame = reader.head(stored)
+    except (reader.fault, ValueError) as problem:
         raise corrupt("codec.zstd.frame", f"no zstd frame: {problem}") from problem
     if frame.content_size > length:  # an absent size reads as 2**64 - 1
         raise corrupt("codec.zstd.size", f"a zstd frame states no content size, or more than the {length} bytes due")
@@ -42,12 +53,9 @@ def decode(stored: Buffer, params: Params, length: int) -> bytes:
         raise corrupt("codec.zstd.dictionary", f"a zstd frame needs dictionary {frame.dict_id}")
     if frame.window_size > WINDOW:
         raise corrupt("codec.zstd.window", f"a zstd frame's window of {frame.window_size} bytes is over {WINDOW}")
-    decompressor = _here.__dict__.get("decompressor")
-    if decompressor is None:
-        decompressor = _here.decompressor = zstandard.ZstdDecompressor(max_window_size=WINDOW)
     try:
-        return decompressor.decompress(stored, allow_extra_data=False)
-    except zstandard.ZstdError as problem:
+        return reader.whole(stored, allow_extra_data=False)
+    except reader.fault as problem:
         raise corrupt("codec.zstd.frame", f"a damaged zstd frame: {problem}") from problem
 
 
