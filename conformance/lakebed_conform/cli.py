@@ -6,6 +6,7 @@ import json
 import shlex
 import sys
 import time
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -257,11 +258,14 @@ for verb in VERBS:
 
 
 def entry() -> None:
-    """The console script: the suite's own trouble is one line and exit 2."""
+    """The console script: the suite's own trouble is one line and exit 2; a bug of the suite is exit 2 as well."""
     try:
         main()
     except SuiteError as e:
         click.echo(f"lakebed-conform: {e}", err=True)
+        sys.exit(2)
+    except Exception:
+        traceback.print_exc()
         sys.exit(2)
 
 
