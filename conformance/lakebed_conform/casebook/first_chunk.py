@@ -19,7 +19,7 @@ def small() -> Dataset:
     return one(rows(), shape=[3], k=2)
 
 
-@case("chunk/raw_units", "unit.order", "unit.place", "unit.raw")
+@case("chunk/raw_units", "unit.order", "unit.place", "unit.raw", "store.local")
 def _(b: Book) -> None:
     """Raw units of two items, the last of one
 

@@ -88,6 +88,7 @@ for _id, (_dtype, _pipeline, _values) in CASES.items():
         "fidelity.exact",
         "dtype.bits",
         f"codec.{_pipeline[0]['name']}",
+        *(("codec.narrow.fits",) if _id == "narrow_too_wide" else ()),
         features=tuple(dict.fromkeys(names(_pipeline))) + _declared,
     )
     def _(

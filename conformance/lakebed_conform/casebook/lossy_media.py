@@ -78,7 +78,8 @@ LOSSLESS: dict[str, tuple[dict[str, Any], str, list[int | None], list[np.ndarray
 }
 for _id, (_codec, _dtype, _shape, _values) in LOSSLESS.items():
 
-    @case(f"lossy/lossless_{_id}", "fidelity.exact", f"codec.{_codec['name']}", features=(f"codec.{_codec['name']}",))
+    @case(f"lossy/lossless_{_id}", "fidelity.exact", f"codec.{_codec['name']}",
+          *(("codec.webp.alpha",) if _id == "webp_rgba" else ()), features=(f"codec.{_codec['name']}",))  # fmt: skip
     def _(
         b: Book,
         codec: dict[str, Any] = _codec,

@@ -182,6 +182,13 @@ class _Walk:
             self.note(key, "hint.checker", e.detail)
 
     def history(self) -> None:
+        for branch in {b for b, _ in self.commits}:
+            numbers = sorted(n for b, n in self.hashes if b == branch)
+            for number in sorted(set(range(numbers[0], numbers[-1])) - set(numbers))[:1]:
+                key = f"commits/{branch}/{number:010d}.json"
+                self.findings.append(
+                    Finding("E_COMMIT_ABSENT", "algo.expire.prefix", key, None, "a hole in the branch's numbers")
+                )
         for (branch, number), commit in self.commits.items():
             key = f"commits/{branch}/{number:010d}.json"
             self.guard(key, self._parent, commit)

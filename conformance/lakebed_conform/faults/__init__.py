@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
-from lakebed_conform.faults import alone, folders, together, traced
+from lakebed_conform.faults import alone, folders, net, together, traced
 from lakebed_conform.faults.ground import Found
 from lakebed_conform.ports import PortSpec
 
@@ -25,6 +25,7 @@ TRIALS: dict[str, Trial] = {
     "denied": traced.denied,
     "killed": alone.killed, "file_size": alone.file_size, "full_device": alone.full_device, "links": folders.links,
     "pipes": folders.pipes, "long_documents": folders.long_documents,
+    "http": net.http, "http_written": net.http_written, "addresses": net.addresses, "secrets": net.secrets,
 }  # fmt: skip
 
 
