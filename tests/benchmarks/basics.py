@@ -1,6 +1,6 @@
 """The format's own numbers: requests for one sample of a terabyte, labels, memory. Needs no other library.
 
-    python tests/benchmarks/basics.py
+    python tests/benchmarks/basics.py [--json FILE] [--markdown FILE]
 
 Nothing here is asserted by tests; speed is measured here, and printed.
 """
@@ -8,8 +8,6 @@ Nothing here is asserted by tests; speed is measured here, and printed.
 from __future__ import annotations
 
 import hashlib
-import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -20,6 +18,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
+from report import arguments, emit
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import lakebed
@@ -106,7 +105,7 @@ def labels() -> dict[str, Any]:
         assert (ds["labels"][:] == values).all()
     return {
         "extend 1M int64, ms (median of 5)": round(median(times) * 1000, 1),
-        "index / payload": f"{100 * ref.index / ref.payload:.4f} %",
+        "index, % of the payload": round(100 * ref.index / ref.payload, 4),
     }
 
 
@@ -138,10 +137,25 @@ def memory() -> dict[str, Any]:
     }
 
 
+# (part, figure): the most it should be
+TARGETS = {
+    ("requests", "cold dependent"): 3,
+    ("requests", "warm dependent"): 1,
+    ("labels", "extend 1M int64, ms (median of 5)"): 10,
+    ("labels", "index, % of the payload"): 0.1,
+    ("memory", "writer of 4 GB: peak MB"): 512,
+}
+
+
 def main() -> None:
+    options = arguments(__doc__).parse_args()
+    rows = []
     for part in (requests, labels, memory):
-        print(f"{part.__name__}: " + json.dumps(part(), indent=2))
-    print("peak of this process, MB:", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+        for figure, value in part().items():
+            due = TARGETS.get((part.__name__, figure))
+            verdict = "" if due is None else "met" if value <= due else "short"
+            rows.append((part.__name__, figure, value, due or "", verdict))
+    emit("basics", ("part", "figure", "measured", "target", "verdict"), rows, options)
 
 
 if __name__ == "__main__":
