@@ -19,7 +19,10 @@ AT_ONCE = 2
 
 
 class Feed:
-    """Rows [start, stop) of an epoch; ``bring`` starts to fetch a window. For one thread."""
+    """Rows [start, stop) of an epoch; ``bring`` starts to fetch a window. For one thread.
+
+    alive  the windows that were begun, of which batches are still to be made (as of the last look)
+    """
 
     def __init__(
         self, epoch: Epoch, start: int, stop: int, batch_size: int, bring: Callable[[Window], Future[None]]
@@ -30,7 +33,7 @@ class Feed:
         self._next = max(0, int(np.searchsorted(epoch.starts, start, "right")) - 1)
         self._begun: deque[Window] = deque()
         self._first_at = 0  # rows of the first window that are in batches already
-        self._alive: list[Window] = []
+        self.alive: list[Window] = []
 
     def batch(self, *, force: bool) -> list[Part]:
         """The next batch; [] at the end, or when it needs a window that has to wait. ``force``: it may not wait."""
@@ -48,8 +51,8 @@ class Feed:
         return sum(len(window.rows) for window in self._begun) - self._first_at
 
     def _room(self) -> bool:
-        self._alive = [window for window in self._alive if not window.done]
-        return len(self._alive) < AT_ONCE
+        self.alive = [window for window in self.alive if not window.done]
+        return len(self.alive) < AT_ONCE
 
     def _more(self) -> bool:
         return self._next < len(self._epoch) and int(self._epoch.starts[self._next]) < self._stop
@@ -62,7 +65,7 @@ class Feed:
         window.ready = self._bring(window)
         self._next += 1
         self._begun.append(window)
-        self._alive.append(window)
+        self.alive.append(window)
 
     def _take(self, need: int) -> list[Part]:
         parts = []

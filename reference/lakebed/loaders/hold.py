@@ -6,8 +6,10 @@ to the real store. So fetching ahead changes when bytes travel and nothing else.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future
 from functools import partial
 from typing import Any
 
@@ -15,7 +17,7 @@ import numpy as np
 
 from ..chunkfile import ChunkFile
 from ..errors import FormatError, UnsupportedError
-from ..geometry import Unit
+from ..format.chunk import HEAD_SIZE
 from ..slices import NULL, SliceTable
 from ..stores.ranges import coalesce
 from ..stores.store import Store
@@ -72,24 +74,53 @@ class Held:
         return sum(len(part) for held in list(self._held.values()) for part in list(held.values()))
 
 
+class Lot:
+    """What is asked for together and let go together. Whatever arrives after :meth:`release` is not kept."""
+
+    def __init__(self, held: Held, wanted: Iterable[Request]) -> None:
+        self._held, self._wanted, self._over = held, list(wanted), False
+        self._under_way: list[Future[None]] = []
+
+    def begin(self, fetchers: Executor) -> None:
+        for request in self._wanted:
+            self._under_way.append(fetchers.submit(self._fetch, request))
+
+    def _fetch(self, request: Request) -> None:
+        if not self._over:
+            self._held.fetch(*request)
+        if self._over:
+            self._held.release([request])
+
+    def settle(self) -> None:
+        """Wait for all; a missing or short object is left to the row that needs it, which then has its error."""
+        for future in self._under_way:
+            problem = future.exception()
+            if problem is not None and not isinstance(problem, FormatError):
+                raise problem
+
+    def release(self) -> None:
+        self._over = True
+        self._held.release(self._wanted)
+
+
 def requests(table: SliceTable, chunks: Chunks, rows: np.ndarray) -> Iterator[Request]:
-    """(key, spans of one request) for every unit of these rows of one tensor; nothing for what a store maps.
+    """(key, spans of one request) for every unit of these rows (sorted) of one tensor; nothing for what a store maps.
 
     A chunk that cannot be opened is passed over: its error comes when the row is read, and names it.
     """
     runs = table.runs
     places = np.searchsorted(runs.starts, rows, "right") - 1
-    used = np.unique(places)
+    used, begins = np.unique(places, return_index=True)
     wanted = [table.chunks[c] for c in np.unique(runs.chunk[used]).tolist() if c != NULL]
     if not wanted:
         return
     _quietly(partial(chunks.get_many, wanted))
-    for place in used.tolist():
+    for place, begin, end in zip(used.tolist(), begins.tolist(), [*begins[1:].tolist(), len(rows)], strict=True):
         chunk = int(runs.chunk[place])
         file = None if chunk == NULL else _quietly(partial(chunks.get, table.chunks[chunk]))
         if file is not None and not chunks.mapped(file.ref):
-            numbers = rows[places == place] - int(runs.starts[place]) + int(runs.first[place])
-            spans = sorted((unit.offset, unit.stored) for unit in _units(file, numbers.tolist()) if unit.stored)
+            numbers = rows[begin:end] - int(runs.starts[place]) + int(runs.first[place])
+            spans = _spans(file, numbers[numbers < file.index.samples])
             for group in coalesce(spans, GAP, LIMIT):
                 yield file.key, [spans[i] for i in group.members]
 
@@ -101,11 +132,25 @@ def _quietly(open_: Callable[[], Any]) -> Any:
         return None
 
 
-def _units(file: ChunkFile, samples: Iterable[int]) -> Iterator[Unit]:
-    """Every unit of these samples, once."""
+def _spans(file: ChunkFile, samples: np.ndarray) -> list[tuple[int, int]]:
+    """(offset, length) of every unit of these samples (sorted), once, without those that have no bytes."""
+    if not len(samples):
+        return []
+    geometry, low = file.geometry, int(samples[0])
+    starts = geometry.item_starts(low, int(samples[-1]) + 1 - low)
+    first, count = starts[samples - low], np.diff(starts)[samples - low]
+    items = np.repeat(first - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))
+    if file.index.tile is not None:
+        return sorted(itertools.chain.from_iterable(_quietly(partial(_tiles, file, i)) or () for i in items.tolist()))
+    units = np.unique(geometry.units_of(items))
+    if geometry.unit_offsets is None:
+        return [(unit.offset, unit.stored) for unit in map(geometry.unit, units.tolist()) if unit.stored]
+    begins, ends = geometry.unit_offsets[units], geometry.unit_offsets[units + 1]
+    full = ends > begins
+    return list(zip((begins[full] + HEAD_SIZE).tolist(), (ends - begins)[full].tolist(), strict=True))
+
+
+def _tiles(file: ChunkFile, item: int) -> list[tuple[int, int]]:
     geometry = file.geometry
-    spans = (geometry.items_of(sample) or (0, 0) for sample in samples if sample < file.index.samples)
-    items = (item for first, count in spans for item in range(first, first + count))
-    if file.index.tile is None:
-        return map(geometry.unit, dict.fromkeys(map(geometry.unit_of, items)))
-    return (geometry.tile_unit(item, place) for item in items for place in np.ndindex(geometry.grid(item)))
+    units = (geometry.tile_unit(item, place) for place in np.ndindex(geometry.grid(item)))
+    return [(unit.offset, unit.stored) for unit in units if unit.stored]

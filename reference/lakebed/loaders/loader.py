@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import LakebedError, error
-from ..threads import default_threads
+from ..threads import Pool, default_threads
 from .cache import CachedStore
 from .feed import Feed
 from .hold import REQUESTS
@@ -157,10 +157,11 @@ class Loader:
 
     def _batches(self, epoch: int, start: int) -> Iterator[tuple[Any, list[Skipped]]]:
         """(batch or None, rows left out) of every batch from ``start`` on; work goes on ahead of the caller."""
-        settings, rows = self.settings, self._rows()
+        settings = self.settings
         threads = settings.threads or default_threads()
         size = settings.batch_size
-        with _Pool(1, "bring") as bringer, _Pool(REQUESTS, "fetch") as fetchers, _Pool(threads, "batch") as makers:
+        with Pool(1, "bring") as bringer, Pool(REQUESTS, "fetch") as fetchers, Pool(threads, "batch") as makers:
+            rows = wait(bringer.submit(self._rows), settings.timeout, "the dataset was not opened")
 
             def bring(window: Window) -> Future[None]:
                 return bringer.submit(rows.bring, window, fetchers, threads)
@@ -168,12 +169,17 @@ class Loader:
             order = self.plan().epoch(epoch)
             feed = Feed(order, start * size, min(order.rows_in_all, len(self) * size), size, bring)
             ahead: deque[Future[Any]] = deque()
-            while True:
-                while len(ahead) < settings.prefetch + threads and (parts := feed.batch(force=not ahead)):
-                    ahead.append(makers.submit(self._make, rows, epoch, parts))
-                if not ahead:
-                    return
-                yield wait(ahead.popleft(), settings.timeout, "a batch was not made")
+            try:
+                while True:
+                    while len(ahead) < settings.prefetch + threads and (parts := feed.batch(force=not ahead)):
+                        ahead.append(makers.submit(self._make, rows, epoch, parts))
+                    if not ahead:
+                        return
+                    yield wait(ahead.popleft(), settings.timeout, "a batch was not made")
+            finally:  # what waits for an iteration that is left in mid-epoch, when nothing more can be asked for
+                fetchers.shutdown(wait=False, cancel_futures=True)
+                for window in feed.alive:
+                    rows.release(window)
 
     def _make(self, rows: Rows, epoch: int, parts: Sequence[Part]) -> tuple[Any, list[Skipped]]:
         numbers, columns, bad = rows.batch(parts, self.settings.timeout)
@@ -191,13 +197,3 @@ class Loader:
         if self.settings.transform is not None:
             single = [self.settings.transform(row) for row in single]
         return (self.settings.collate or collate_rows)(single), skipped
-
-
-class _Pool(ThreadPoolExecutor):
-    """Lets go at once: what has not begun is cancelled, what has begun ends by itself."""
-
-    def __init__(self, threads: int, use: str) -> None:
-        super().__init__(threads, f"lakebed-{use}")
-
-    def __exit__(self, *exc: object) -> None:
-        self.shutdown(wait=False, cancel_futures=True)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from concurrent.futures import TimeoutError as Late
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import FormatError, error
+from ..errors import error
 from ..stores.store import Store
-from .hold import Held, Request, requests
+from .hold import Held, Lot, Request, requests
 from .order import Plan
 from .sizes import Division, divide, measure, open_all
 from .source import Source
 from .values import Column, bad, in_strips, join, pick, values
 
-STRIPS = 8  # a window's decoded tensors are read in so many steps, to hold few stored bytes beside the decoded ones
+STRIPS = 16  # a window's decoded tensors are read in so many steps, to hold few stored bytes beside the decoded ones
+AHEAD = 2  # of these steps: one is decoded while the next is fetched
 
 
 class Window:
@@ -28,7 +30,7 @@ class Window:
         self.rows = rows
         self.columns: dict[str, Column] = {}
         self.places = np.zeros(0, np.int64)  # of the rows in the columns
-        self.requests: list[Request] = []
+        self.late: Lot | None = None  # the stored bytes of what is read with the batch
         self.ready: Future[None]
         self._left = len(rows)
         self._lock = threading.Lock()
@@ -76,29 +78,35 @@ class Rows:
         """Everything that a window's batches need. Errors: StoreError; those of single rows come with the batch."""
         order = np.argsort(window.rows, kind="stable")
         rows = window.rows[order]
+        window.late = Lot(self.held, (r for name in self.division.late for r in self._requests(name, rows)))
+        window.late.begin(fetchers)
         self._bring_resident(fetchers, threads)
-        window.requests = [r for name in self.division.late for r in self._requests(name, rows)]
-        fetching = self._fetch(window.requests, fetchers)
         if self.division.held:
             window.places = np.empty(len(rows), np.int64)
             window.places[order] = np.arange(len(rows))
             for name in self.division.held:
-                window.columns[name] = self._decoded(name, self._strips(rows), fetchers, threads)
-        _settle(fetching)
+                strips = self._fetched(name, self._strips(rows), fetchers)
+                window.columns[name] = self._decoded(name, strips, len(rows), threads)
+        window.late.settle()
 
     def _bring_resident(self, fetchers: Executor, threads: int) -> None:
+        every = np.arange(self.division.layout.rows)
         with self._lock:
-            if self.resident is None:
-                every = [np.arange(self.division.layout.rows)]
-                self.resident = {
-                    name: self._decoded(name, every, fetchers, threads) for name in self.division.resident
-                }
+            if self.resident is not None:
+                return
+            lots = {name: Lot(self.held, self._requests(name, every)) for name in self.division.resident}
+            try:
+                for lot in lots.values():
+                    lot.begin(fetchers)
+                for lot in lots.values():
+                    lot.settle()
+                self.resident = {name: self._decoded(name, [every], len(every), threads) for name in lots}
+            finally:
+                for lot in lots.values():
+                    lot.release()
 
     def _requests(self, name: str, rows: np.ndarray) -> Iterable[Request]:
         return requests(self.tables[name], self.chunks, rows)
-
-    def _fetch(self, wanted: Sequence[Request], fetchers: Executor) -> list[Future[None]]:
-        return [fetchers.submit(self.held.fetch, key, spans) for key, spans in wanted]
 
     def _strips(self, rows: np.ndarray) -> list[np.ndarray]:
         """Sorted rows in a few parts, cut between blocks so that no unit is in two."""
@@ -106,15 +114,25 @@ class Rows:
         cuts = np.flatnonzero(np.diff(block)) + 1
         return np.split(rows, cuts[:: max(1, -(-len(cuts) // STRIPS))])
 
-    def _decoded(self, name: str, strips: list[np.ndarray], fetchers: Executor, threads: int) -> Column:
-        def fetched() -> Iterable[np.ndarray]:
-            for strip in strips:
-                wanted = list(self._requests(name, strip))
-                _settle(self._fetch(wanted, fetchers))
-                yield strip
-                self.held.release(wanted)
+    def _fetched(self, name: str, strips: list[np.ndarray], fetchers: Executor) -> Iterator[np.ndarray]:
+        """Each strip when its bytes are there, and the next ones on their way; gone when the next is asked for."""
+        left, ahead = iter(strips), deque[tuple[np.ndarray, Lot]]()
+        try:
+            while True:
+                while len(ahead) < AHEAD and (strip := next(left, None)) is not None:
+                    ahead.append((strip, Lot(self.held, self._requests(name, strip))))
+                    ahead[-1][1].begin(fetchers)
+                if not ahead:
+                    return
+                ahead[0][1].settle()
+                yield ahead[0][0]
+                ahead.popleft()[1].release()
+        finally:
+            for _, lot in ahead:
+                lot.release()
 
-        return in_strips(self.tensors[name], fetched(), sum(map(len, strips)), threads, strict=self.strict)
+    def _decoded(self, name: str, strips: Iterable[np.ndarray], count: int, threads: int) -> Column:
+        return in_strips(self.tensors[name], strips, count, threads, strict=self.strict)
 
     # --- batches --------------------------------------------------------------------------------------------------
 
@@ -138,15 +156,8 @@ class Rows:
 
     def release(self, window: Window) -> None:
         window.columns = {}
-        self.held.release(window.requests)
-
-
-def _settle(fetching: Iterable[Future[None]]) -> None:
-    """Wait for all; a missing or short object is left to the row that needs it, which then has its error."""
-    for future in fetching:
-        problem = future.exception()
-        if problem is not None and not isinstance(problem, FormatError):
-            raise problem
+        if window.late is not None:
+            window.late.release()
 
 
 def wait(future: Future[Any], timeout: float, what: str) -> Any:
