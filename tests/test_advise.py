@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import lakebed
-from lakebed import advise, htypes
+from lakebed import advise, advise_plot, htypes
 from lakebed.advise_plot import plot
 from lakebed.errors import LakebedError
 
@@ -93,7 +93,7 @@ def test_every_way_it_knows_can_be_asked():
 def test_the_picture(tmp_path):
     plot(lakebed.recommend([PHOTO], htype="image"), tmp_path / "x.png")
     with Image.open(tmp_path / "x.png") as drawn:
-        assert drawn.size == (960, 600) and len(drawn.getcolors(1 << 20)) > 3
+        assert drawn.size == (advise_plot.WIDTH, advise_plot.HEIGHT) and len(drawn.getcolors(1 << 20)) > 3
 
 
 @pytest.mark.parametrize("samples", [[], [np.zeros(3), np.zeros((3, 3))], [np.zeros(0)]])

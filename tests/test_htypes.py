@@ -45,6 +45,10 @@ def test_labels_masks_geometry_and_text_are_always_exact():
 def test_names_with_sequences():
     assert htypes.parse("sequence[bbox]") == ("bbox", True)
     assert htypes.parse("sequence[]") == ("generic", True)
+    assert htypes.parse("link[sequence[image]]") == htypes.parse("sequence[link[image]]") == ("link[image]", True)
+    for inner in ("text", "link[image]", "", "sequence[image]"):
+        name = f"link[sequence[{inner}]]"
+        refused("E_ARGUMENT", "htype.unknown", htypes.parse, name)
     assert htypes.parse("tag") == ("tag", True)
     refused("E_ARGUMENT", "htype.unknown", htypes.parse, "boxes")
     refused("E_ARGUMENT", "htype.sequence", htypes.parse, "sequence[tag]")

@@ -146,3 +146,24 @@ def test_only_what_the_policy_allows_is_fetched(server):
 def test_nothing_is_allowed_by_default(server):
     (answer,) = lakebed.fetch([Link(f"{server.root}/a/x.png")], LinkPolicy())
     assert isinstance(answer, LakebedError) and server.seen == []
+
+
+@pytest.mark.parametrize("htype", ["sequence[link[image]]", "link[sequence[image]]"])
+def test_a_sequence_of_links_by_either_name(tmp_path, server, htype):
+    """Stored under one htype; a list of links each, every one fetched for itself [htype.link.sequence]."""
+    good, bad = Link(f"{server.root}/a/x.png"), Link(f"{server.root}/a/none.png")
+    with lakebed.create(tmp_path / "x") as ds:
+        ds.create_tensor("frames", htype=htype)
+        ds.extend({"frames": [[good, bad, good], [], None]})
+        with pytest.raises(LakebedError) as caught:
+            ds.append({"frames": [good, "/home/me/cat.jpg"]})
+        assert (caught.value.code, caught.value.clause) == ("E_SAMPLE_HTYPE", "htype.link.url")
+    with lakebed.open(tmp_path / "x", mode="a") as ds:
+        ds.append({"frames": [good]})
+    tensor = lakebed.open(tmp_path / "x")["frames"]
+    assert (tensor.htype, tensor.sequence) == ("link[image]", True)
+    assert list(tensor) == [[good, bad, good], [], None, [good]]
+    policy = LinkPolicy([f"{server.root}/a/"])
+    found = list(lakebed.fetch(tensor[0], policy))
+    assert [getattr(each, "code", None) for each in found] == [None, "E_STORE", None]
+    assert found[0].array().shape == (4, 5, 3)
