@@ -44,7 +44,9 @@ export async function check(store) {
   }
   const listed = (await listCommits(store)) ?? [];
   if (!listed.length) found.fault("E_DATASET_ABSENT", "tree.absent", "no commit of any branch", null);
-  for (const {key, ...place} of listed) {
+  for (const [i, {key, ...place}] of listed.entries()) {
+    const before = listed[i - 1], hole = before?.branch === place.branch && before.number < place.number - 1;
+    if (hole) found.fault("E_COMMIT_ABSENT", "algo.expire.prefix", `the commits after ${before.number} are gone`, key);
     await found.attempt(async () => {
       const bytes = await store.get(key, DOCUMENT);
       hashes.set(key, await sha256(bytes));

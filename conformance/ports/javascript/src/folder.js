@@ -85,7 +85,9 @@ export class FolderStore {
   async create(key, bytes) {
     const linked = (temporary, path) => link(temporary, path).then(() => true, (e) => {
       if (e.code === "EEXIST") return false;
-      return fail("E_STORE_EXCLUSIVE", "store.exclusive.posix", `link failed: ${e.message}`, key);
+      const none = ["EPERM", "ENOSYS", "EOPNOTSUPP", "ENOTSUP", "EMLINK"].includes(e.code);
+      if (none) fail("E_STORE_EXCLUSIVE", "store.exclusive.posix", `no link: ${e.message}`, key);
+      return fail("E_COMMIT_UNKNOWN", "store.exclusive.unknown", `the link may stand: ${e.message}`, key);
     });
     return this.#write(key, bytes, (temporary, path) => linked(temporary, path).finally(() => unlink(temporary)));
   }

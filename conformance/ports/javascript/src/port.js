@@ -4,6 +4,7 @@ import {createInterface} from "node:readline";
 import {dirname, join} from "node:path";
 import {LakebedError, fail} from "./errors.js";
 import {FolderStore} from "./folder.js";
+import {FetchStore} from "./store.js";
 import {open} from "./dataset.js";
 import {check} from "./check.js";
 import {dtypeOf} from "./dtypes.js";
@@ -17,12 +18,13 @@ const HELLO = {
   features: [
     ...prefixed("codec.", "lz4 deflate shuffle bitshuffle delta narrow quantize"),
     ...prefixed("dtype.", "float16 bfloat16 float8_e4m3fn float8_e5m2 complex64 complex128 int64 uint64"),
-    "reader.sha256", "read.region", "read.at_time", "write.refused",
+    "reader.sha256", "read.region", "read.at_time", "store.http", "write.refused",
   ],
 };
 const optional = (v) => (v === undefined ? v : Number(v));
+const storeOf = (root) => (/^https?:/.test(root) ? new FetchStore(root) : new FolderStore(root));
 const at = ({root, branch, number, tag, at_time: time}) =>
-  open(new FolderStore(root), {branch, number: optional(number), tag, time});
+  open(storeOf(root), {branch, number: optional(number), tag, time});
 
 async function read(q) {
   const t = (await at(q)).tensor(q.tensor), first = Number(q.first ?? 0), count = Number(q.count ?? t.length - first);
@@ -61,7 +63,7 @@ async function readFile(q) {
 class Skip extends Error {}
 
 async function write(q) {
-  const {steps} = JSON.parse(readFileSync(q.script, "utf8")), store = new FolderStore(q.root), here = dirname(q.script);
+  const {steps} = JSON.parse(readFileSync(q.script, "utf8")), store = storeOf(q.root), here = dirname(q.script);
   let w = null;
   const value = (v) => {
     if (v === null) return null;
@@ -104,7 +106,7 @@ async function write(q) {
 
 const OPS = {
   hello: () => HELLO, read, read_file: readFile, inspect, write,
-  check: async (q) => ({findings: await check(new FolderStore(q.root))}),
+  check: async (q) => ({findings: await check(storeOf(q.root))}),
 };
 
 async function answer(q) {

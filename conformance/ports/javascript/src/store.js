@@ -1,6 +1,7 @@
 // Where objects come from. A store has get(key, limit) -> bytes or null, range(key, start, length) -> bytes,
 // exists(key), list(prefix) -> keys or null where it cannot; a writer's store also put and create.
-import {fail} from "./errors.js";
+import {LakebedError, fail} from "./errors.js";
+import {concat} from "./bytes.js";
 
 // [store.key]
 export function guard(key) {
@@ -19,31 +20,37 @@ export class FetchStore {
   constructor(root) {
     this.root = String(root).replace(/\/?$/, "/");
   }
-  // The reply, or null where there is no such object.
-  async #fetch(key, init = {}) {
-    const failed = (e) => fail("E_STORE", "store.failure", `fetch failed: ${e.message}`, key);
-    const reply = await fetch(this.root + guard(key), init).catch(failed);
-    if (reply.status === 404) return null;
-    return reply.ok ? reply : fail("E_STORE", "store.failure", `HTTP ${reply.status}`, key);
+  // The reply, or null where there is no such object. `take` reads it; what fails is the store's failure.
+  async #fetch(key, init, take = (reply) => reply) {
+    try {
+      const reply = await fetch(this.root + guard(key), init);
+      if (reply.status === 404) return null;
+      if (reply.status === 416) short(key, `the object ends before ${init.headers.Range}`);
+      return reply.ok ? await take(reply) : fail("E_STORE", "store.failure", `HTTP ${reply.status}`, key);
+    } catch (e) {
+      if (e instanceof LakebedError) throw e;
+      return fail("E_STORE", "store.failure", `fetch failed: ${e.message}`, key);
+    }
   }
   async get(key, limit) {
-    const reader = (await this.#fetch(key))?.body.getReader(), parts = [];
-    if (!reader) return null;
-    for (let n = 0; ; ) {
-      const {done, value} = await reader.read();
-      if (done) return new Uint8Array(await new Blob(parts).arrayBuffer());
-      if ((n += value.length) > limit) await reader.cancel(), long(key, limit);
-      parts.push(value);
-    }
+    return this.#fetch(key, {}, async ({body}) => {
+      const reader = body.getReader(), parts = [];
+      for (let n = 0; ; ) {
+        const {done, value} = await reader.read();
+        if (done) return concat(parts);
+        if ((n += value.length) > limit) await reader.cancel(), long(key, limit);
+        parts.push(value);
+      }
+    });
   }
   async range(key, start, length) {
-    const reply = (await this.#fetch(key, {headers: {Range: `bytes=${start}-${start + length - 1}`}})) ?? missing(key);
-    const range = reply.headers.get("content-range");
-    if (reply.status !== 206 || !range?.startsWith(`bytes ${start}-`)) {
+    const headers = {Range: `bytes=${start}-${start + length - 1}`};
+    const bytes = await this.#fetch(key, {headers}, async (reply) => {
+      const range = reply.headers.get("content-range"), right = range?.startsWith(`bytes ${start}-`);
+      if (reply.status === 206 && right) return new Uint8Array(await reply.arrayBuffer());
       await reply.body?.cancel();
-      fail("E_STORE", "store.http", `a range was answered by ${reply.status} ${range}`, key);
-    }
-    const bytes = new Uint8Array(await reply.arrayBuffer());
+      return fail("E_STORE", "store.http", `a range was answered by ${reply.status} ${range}`, key);
+    }) ?? missing(key);
     return bytes.length === length ? bytes : short(key, `${bytes.length} bytes came of ${length} from ${start}`);
   }
   async exists(key) {

@@ -175,8 +175,12 @@ export class Writer {
       const {store, branch, base} = this, number = (base?.number ?? 0) + 1, key = commitKey(branch, number);
       const bytes = await this.#document(options), done = document.commit(bytes, key, {branch, number});
       for (const [k, b] of this.#fresh) await store.put(k, b);
-      // Bytes that are there already are ours: a reply was lost [algo.commit.exists].
-      if ((await store.create(key, bytes)) || equal((await store.get(key, document.DOCUMENT)) ?? [], bytes)) {
+      // Was it made? Bytes that are there already may be ours, of a reply that was lost [algo.commit.exists].
+      const unclear = (e) => (e.code === "E_COMMIT_UNKNOWN" ? e : Promise.reject(e));
+      const made = await store.create(key, bytes).catch(unclear);
+      const there = made === true ? bytes : await store.get(key, document.DOCUMENT);
+      if (!there) throw made;
+      if (equal(there, bytes)) {
         await store.put(document.hintKey(branch), bytes).catch(() => {});
         this.#fresh.clear();
         this.#load(done);
