@@ -23,6 +23,9 @@ from lakebed_conform.checker.reader import Item  # noqa: E402
 from lakebed_conform.spec import clauses, spec_folder  # noqa: E402
 from lakebed_conform.trace import trace, trials  # noqa: E402
 
+KINDS = ("image", "image_rgb", "image_gray", "segment_mask", "binary_mask", "video", "audio", "dicom", "nifti",
+         "point_cloud", "mesh")  # fmt: skip
+LINKS = {f"link_{name}" for name in KINDS}
 UNTRACED = ROOT / "conformance" / "cases" / "1.0" / "untraced.json"
 
 
@@ -99,3 +102,20 @@ def test_a_cut_png_is_refused(cut):
     with pytest.raises(Broken) as wrong:
         header("png", png(np.zeros((2, 2), np.uint8))[:cut])
     assert wrong.value.code == "E_CODEC_DATA"
+
+
+def test_every_htype_is_taken_and_refused_alone_and_in_a_sequence(cases):
+    known = json.loads((ROOT / "spec/registry/htypes.json").read_text())["htypes"]
+    names = [h["name"] for h in known if not h["name"].startswith("link[")]
+    links = [f"link[{h['name']}]" for h in known if f"link_{h['name'].replace('.', '_')}" in LINKS]
+    found: dict[tuple[str, bool], set[bool]] = {}
+    for case in cases:
+        for ask in (a for a in case.asks if a.op == "write"):
+            for step in json.loads(case.raw(ask.with_["script"]))["steps"]:
+                if step["do"] == "create_tensor":
+                    place = step.get("htype", "generic"), step.get("sequence", False)
+                    found.setdefault(place, set()).add(ask.error is None)
+    always = ("polygon", "list", "tag")
+    assert [n for n in names if n not in always and found.get((n, False)) != {True, False}] == []
+    assert [n for n in names if found.get((n, True)) != {True, False}] == []
+    assert len(links) == 11 and [n for n in links if found.get((n, False)) != {True, False}] == []
