@@ -432,3 +432,19 @@ def test_threads_share_a_pipeline():
     for thread in threads:
         thread.join()
     assert failures == []
+
+
+@pytest.mark.skipif(not installed("pcodec"), reason="pcodec is not installed")
+@pytest.mark.parametrize("dtype", ["uint16", "int32", "int64", "float16", "float32", "float64"])
+@pytest.mark.parametrize("count", [1, 10, 257, 300_000])
+def test_nothing_follows_a_pcodec_stream(dtype, count):
+    values = (np.random.default_rng(count).normal(size=count) * 100).astype(dtype)
+    pipeline = codecs.resolve(codecs.parse_pipelines("pcodec")[0], dtype)
+    stored = codecs.encode(pipeline, values.tobytes())
+    assert bytes(codecs.decode(pipeline, stored, values.nbytes)) == values.tobytes()
+    for more in (b"\0", b"\0\0\0", b"x", stored):
+        with pytest.raises(LakebedError) as caught:
+            codecs.decode(pipeline, stored + more, values.nbytes)
+        assert (caught.value.code, caught.value.clause) == ("E_CODEC_DATA", "codec.trailing")
+    with pytest.raises(LakebedError):
+        codecs.decode(pipeline, stored[:-1], values.nbytes)

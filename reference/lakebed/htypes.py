@@ -266,8 +266,8 @@ HTYPES: dict[str, HType] = {row.name: row for row in (*_ROWS, *_SPATIAL, *_FILES
 def parse(name: str) -> tuple[str, bool]:
     """(htype, sequence) of ``"bbox"`` or ``"sequence[bbox]"``; unknown names are E_ARGUMENT [htype.unknown].
 
-    Polygon, list and tag are sequences by themselves; a sequence of sequences does not exist. ``"link[sequence[h]]"`` is
-    ``"sequence[link[h]]"`` [htype.link.sequence].
+    Polygon, list and tag are sequences by themselves; a sequence of sequences does not exist.
+    ``"link[sequence[h]]"`` is ``"sequence[link[h]]"`` [htype.link.sequence].
     """
     if name.startswith("link[sequence[") and name.endswith("]]"):
         name = f"sequence[link[{name[14:-2]}]]"

@@ -10,6 +10,11 @@ from .row import Buffer, Codec, Param, Params, Shape, corrupt
 DTYPES = ("uint16", "uint32", "uint64", "int16", "int32", "int64", "float16", "float32", "float64")
 
 
+_MAGIC = b"pco!\x03"
+_KINDS = {"u32": 1, "u64": 2, "i32": 3, "i64": 4, "f32": 5, "f64": 6, "u16": 7, "i16": 8, "f16": 9}
+"""How the stream says what its numbers are."""
+
+
 def encode(raw: Buffer, params: Params) -> bytes:
     values = np.frombuffer(raw, params["dtype"])
     config = optional("pcodec", "numeric").ChunkConfig(compression_level=params.get("level", 8))
@@ -21,19 +26,59 @@ def _standalone():
     return optional("pcodec.standalone", "numeric")
 
 
-def decode(stored: Buffer, params: Params, length: int) -> bytes:
+def decode(stored: Buffer, params: Params, length: int) -> Buffer:
     """Into a buffer of exactly the length due; whatever does not fill it, or has more to give, is refused."""
     size = np.dtype(params["dtype"]).itemsize
     if length % size:
         raise corrupt("codec.pcodec", f"{length} bytes are no whole number of {params['dtype']}")
-    out = np.empty(length // size, params["dtype"])
+    out, data = np.empty(length // size, params["dtype"]), bytes(stored)
     try:
-        progress = _standalone().simple_decompress_into(bytes(stored), out)
-    except (RuntimeError, TypeError, ValueError) as problem:
+        end = _walked(data, out) if data[:5] == _MAGIC else _counted(data, out)
+    except (RuntimeError, TypeError, ValueError, IndexError) as problem:
         raise corrupt("codec.pcodec", f"a damaged pcodec stream: {problem}") from problem
+    if end != len(data):
+        raise corrupt("codec.trailing", f"{len(data) - end} bytes after the pcodec stream")
+    return out.view(np.uint8).data
+
+
+def _walked(data: bytes, out: np.ndarray) -> int:
+    """Chunk by chunk into ``out``, which they fill; where the stream ends.
+
+    After the magic: a byte; 6 bits, one less than how many bits of a hint follow; the file's header; then for each
+    chunk the byte of its dtype and 24 bits, one less than its numbers; a 0.
+    """
+    wrapped = optional("pcodec.wrapped", "numeric")
+    place = 6 + (6 + (data[6] & 63) + 1 + 7) // 8
+    file, size = wrapped.FileDecompressor.new(data[place:])
+    place, done = place + size, 0
+    kind = out.dtype.kind + str(8 * out.itemsize)
+    while data[place]:
+        if data[place] != _KINDS[kind]:
+            raise corrupt("codec.pcodec", f"a chunk of kind {data[place]} where {out.dtype.name} is due")
+        count = 1 + int.from_bytes(data[place + 1 : place + 4], "little")
+        if count > len(out) - done:
+            raise corrupt("codec.whole", f"pcodec gives {done + count} numbers where {len(out)} are due")
+        chunk, size = file.chunk_decompressor(data[place + 4 :], kind)
+        place += 4 + size
+        progress, size = chunk.read_page_into(data[place:], count, out[done : done + count])
+        if not progress.finished or progress.n_processed != count:
+            raise corrupt("codec.pcodec", f"a chunk of {progress.n_processed} numbers where {count} are due")
+        place, done = place + size, done + count
+    if done != len(out):
+        raise corrupt("codec.whole", f"pcodec gives {done} numbers where {len(out)} are due")
+    return place + 1
+
+
+def _counted(data: bytes, out: np.ndarray) -> int:
+    """A stream of another version, which only the library can walk: whole, and not whole without its last byte."""
+    read = _standalone().simple_decompress_into
+    progress = read(data, out)
     if progress.n_processed != len(out) or not progress.finished:
         raise corrupt("codec.whole", f"pcodec gives {progress.n_processed} numbers where {len(out)} are due")
-    return out.tobytes()
+    try:
+        return len(data) - int(read(data[:-1], np.empty_like(out)).finished)
+    except RuntimeError:
+        return len(data)
 
 
 def takes(dtype: str, shape: Shape | None) -> str | None:
