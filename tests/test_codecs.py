@@ -15,6 +15,7 @@ from lakebed import codecs
 from lakebed.codecs import CODECS, Step
 from lakebed.dtypes import DTYPES
 from lakebed.errors import LakebedError
+from lakebed.extras import installed
 
 ASKED = ["lz4", "zstd", "deflate", "shuffle", "bitshuffle", "delta", "shuffle+lz4", "bitshuffle+lz4", "shuffle+zstd",
          "delta+shuffle+deflate", "delta+bitshuffle+zstd"]  # fmt: skip

@@ -154,7 +154,7 @@ def decoded(data: bytes, head: Header) -> np.ndarray:
 
 
 def describe(data: bytes) -> dict[str, Any]:
-    """Lossless only if the colours were not turned into XYB; a modular file can still be lossy, so it is a maybe."""
+    """A file whose colours were not turned into XYB may still have been cut: it counts as lossy [codec.given.lossy]."""
     return {"lossless": False, "jpeg": b"jbrd" in data[:65536]}
 
 
