@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT / "conformance")]
 
 from lakebed_conform.cases import load_cases  # noqa: E402
+from lakebed_conform.checker import check_tree, folder_tree, open_state  # noqa: E402
 from lakebed_conform.tolerance import decoder_class  # noqa: E402
 
 GOLDEN = ROOT / "conformance" / "golden"
@@ -77,3 +78,34 @@ def test_a_video_is_judged_frame_by_frame():
     assert decoder_class(got, want, "B") is None
     got[2] = 140
     assert (decoder_class(got, want, "B") or "").startswith("frame 2")
+
+
+SETS = sorted((GOLDEN / "datasets").glob("*/*/want.json"))
+
+
+@pytest.mark.parametrize("path", SETS, ids=lambda p: "/".join(p.parts[-3:-1]))
+def test_a_dataset_of_a_released_writer_is_as_it_was(path):
+    about, total = json.loads(path.read_text()), hashlib.sha256()
+    files = sorted(p for p in path.parent.rglob("*") if p.is_file() and p.name != "want.json")
+    for file in files:
+        total.update(f"{file.relative_to(path.parent).as_posix()}\0".encode() + file.read_bytes())
+    assert total.hexdigest() == about["sha256"]
+    assert sum(f.stat().st_size for f in files) < 100_000
+    assert about["wants"]
+
+
+def test_two_writers_have_golden_datasets_and_the_suite_reads_them():
+    assert {json.loads(p.read_text())["writer"] for p in SETS} == {"lakebed", "javascript"}
+    for path in SETS:
+        tree = folder_tree(path.parent / "dataset")
+        assert [f for f in check_tree(tree) if not f.note] == []
+        for want in (w for w in json.loads(path.read_text())["wants"] if "tag" not in w["at"]):
+            at = want["at"]
+            state = open_state(tree, at.get("branch", "main"), int(at["number"]) if "number" in at else None)
+            found = [None if v is None else v for v in state.read(want["tensor"]).values]
+            assert len(found) == len(want["want"]["shapes"])
+
+
+def test_every_golden_dataset_is_a_case():
+    ids = {c.id for c in load_cases("1.0")}
+    assert {f"golden/by_{p.parts[-3]}_{p.parts[-2]}" for p in SETS} <= ids
