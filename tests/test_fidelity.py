@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from lakebed import fidelity
+from lakebed import declare, fidelity
 from lakebed.errors import LakebedError
 
 
@@ -97,12 +97,18 @@ def test_empty_arrays_keep_every_promise():
         kept(np.zeros((0, 3), "f4"), np.zeros((0, 3), "f4"), form)
 
 
-def test_default_is_exact_where_something_can_be():
-    from lakebed.codecs import parse_pipelines
-
-    assert fidelity.default_for(parse_pipelines("jpeg"), "uint8").kind == "lossy"
-    assert fidelity.default_for(parse_pipelines(["jpeg", "png"]), "uint8").kind == "exact"
-    assert fidelity.default_for(parse_pipelines({"name": "webp", "lossless": True}), "uint8").kind == "exact"
-    assert fidelity.default_for(parse_pipelines("webp"), "uint8").kind == "lossy"
-    assert fidelity.default_for(parse_pipelines(None), "float32").kind == "exact"
-    assert fidelity.default_for(parse_pipelines("gif"), "uint8").kind == "lossy"
+@pytest.mark.parametrize(
+    ("asked", "dtype", "shape", "due"),
+    [
+        ("jpeg", "uint8", (None, None, 3), "lossy"), (["jpeg", "png"], "uint8", (None, None, 3), "exact"),
+        ({"name": "webp", "lossless": True}, "uint8", (None, None, 3), "exact"),
+        ({"name": "webp", "quality": 80}, "uint8", (None, None, 3), "lossy"),
+        ("webp", "uint8", (None, None, 3), "exact"),
+        (None, "float32", (None,), "exact"), ("gif", "uint8", (None, None, 3), "lossy"),
+        ({"name": "jpeg2000", "lossless": False}, "uint8", (None, None), "lossy"),
+    ],
+)  # fmt: skip
+def test_default_is_exact_where_something_can_be(asked, dtype, shape, due):
+    """[fidelity.default]"""
+    made = declare.declare(dtype=dtype, shape=shape, sample_compression=asked)
+    assert made.fidelity.kind == due

@@ -6,14 +6,11 @@ Canonical JSON: ``"exact"``, ``"lossy"``, ``{"max_abs_error": e}``, ``{"max_rel_
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from .codecs import Pipeline, is_lossy
-from .codecs.row import Shape
 from .dtypes import DTYPES
 from .errors import error
 
@@ -167,8 +164,3 @@ def _float_error(original: np.ndarray, decoded: np.ndarray, relative: bool) -> f
         return math.inf
     some = size != 0
     return float((off[some] / size[some]).max()) if bool(some.any()) else 0.0
-
-
-def default_for(pipelines: Iterable[Pipeline], dtype: str, shape: Shape | None = None) -> Fidelity:
-    """What a tensor promises when nobody says: exact if any of its pipelines can be, else lossy [fidelity.default]."""
-    return LOSSY if all(is_lossy(pipeline, dtype, shape) for pipeline in pipelines) else EXACT
