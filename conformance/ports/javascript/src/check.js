@@ -18,19 +18,23 @@ const isKey = (key) => isName((COMMIT.exec(key) ?? TAG.exec(key))?.[1])
 // What is found, each thing once; told as faults or as notes.
 class Findings {
   list = new Map();
-  report = (e, note = false) => {
-    if (!(e instanceof LakebedError)) throw e;
-    const {code, clause, object, offset, detail} = e, key = [code, clause, object, offset, detail].join("\n");
+  tell = (note, code, clause, detail, object = null, offset = null) => {
+    const key = [code, clause, object, offset, detail].join("\n");
     if (!this.list.has(key)) this.list.set(key, {code, clause, object, offset, detail, ...(note ? {note} : {})});
   };
-  fault = (...what) => this.report(new LakebedError(...what));
-  note = (...what) => this.report(new LakebedError(...what), true);
+  fault = (...what) => this.tell(false, ...what);
+  note = (...what) => this.tell(true, ...what);
+  refused(e, note = false) {
+    if (!(e instanceof LakebedError)) throw e;
+    this.tell(note, e.code, e.clause, e.detail, e.object, e.offset);
+    return null;
+  }
   // What the task gives, or null when it was refused.
   async attempt(task, note = false) {
     try {
       return await task();
     } catch (e) {
-      return this.report(e, note), null;
+      return this.refused(e, note);
     }
   }
 }
@@ -50,7 +54,7 @@ export async function check(store) {
     await found.attempt(async () => {
       const bytes = await store.get(key, DOCUMENT);
       hashes.set(key, await sha256(bytes));
-      commits.set(key, document.commit(bytes, key, place, found.report));
+      commits.set(key, document.commit(bytes, key, place, found.fault));
     });
   }
   for (const [key, c] of commits) {
@@ -73,13 +77,13 @@ export async function check(store) {
   async function collect(t, key) {
     if (!t.sound) return;
     if (!dtypeOf(t.dtype)) return void found.fault("E_DTYPE_UNSUPPORTED", "dtype.table", `${t.name}: ${t.dtype}`, key);
-    fits(t, key, (e) => ((t.misfit = true), found.report(e)));
+    fits(t, key, (...what) => ((t.misfit = true), found.fault(...what)));
     // Pipelines are judged by all [codec.pipeline]; other advice binds writers only.
-    document.advice(t.write, t.shape.length, key, (e) => found.report(e, e.clause !== "write.codecs"));
+    document.advice(t.write, t.shape.length, key, (...what) => found.tell(what[1] !== "write.codecs", ...what));
     const tables = [[t.own, key]];
     for (const ref of t.refs) {
       const id = `${ref.sha256} ${ref.bytes} ${ref.samples}`;
-      if (!manifests.has(id)) manifests.set(id, await found.attempt(() => readManifest(store, ref, found.report)));
+      if (!manifests.has(id)) manifests.set(id, await found.attempt(() => readManifest(store, ref, found.fault)));
       tables.push([manifests.get(id), document.manifestKey(ref.sha256)]);
     }
     for (const [table, object] of tables.filter(([table]) => table)) {
@@ -159,7 +163,7 @@ async function checkUnits(index, bytes, found) {
       await decodeUnit(index, u, stored);
     } catch (e) {
       bad.add(u);
-      found.report(e, e.code === "E_CODEC_UNSUPPORTED");
+      found.refused(e, e.code === "E_CODEC_UNSUPPORTED");
     }
   }
   return (unit) => !bad.has(unit) && (unit < u || empty);

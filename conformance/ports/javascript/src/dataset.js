@@ -184,9 +184,8 @@ export async function readManifest(store, ref, report) {
 
 export class Tensor {
   constructor(dataset, t) {
-    const {name, dtype, shape, htype, sequence, fidelity, attributes} = t, {length} = dataset;
-    Object.assign(this, {dataset, info: t, name, dtype, shape, htype, sequence, length});
-    Object.assign(this, {fidelity: plain(fidelity), attributes: plain(attributes)});
+    const fidelity = plain(t.fidelity), attributes = plain(t.attributes);
+    Object.assign(this, t, {dataset, length: dataset.length, fidelity, attributes});
   }
   // Samples `rows`, in that order: null for a missing one, an Item, or in a sequence a list of Items. Of each item all,
   // or the `region`, per axis [start, stop] or null: of a tiled item only the tiles that it meets are fetched.
@@ -219,7 +218,7 @@ export class Tensor {
   }
   // The slice of a row, and which sample of its chunk the row is.
   async #locate(row) {
-    const {refs, own} = this.info, starts = [0];
+    const {refs, own} = this, starts = [0];
     if (!Number.isSafeInteger(row) || row < 0 || row >= this.length) {
       fail("E_SAMPLE_RANGE", "algo.read.1", `row ${row} of ${this.length} in ${this.name}`);
     }

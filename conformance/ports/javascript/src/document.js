@@ -1,5 +1,5 @@
-// The JSON documents of chapter 4, judged. `report` hears of every broken rule of the members; the default throws.
-import {LakebedError, fail, raise} from "./errors.js";
+// The JSON documents of chapter 4, judged. `report` hears of every broken rule of the members; by default it throws.
+import {fail} from "./errors.js";
 import {crc32, utf8} from "./bytes.js";
 import {Real, parse, stringify} from "./json.js";
 import {MAX, last} from "./columns.js";
@@ -96,9 +96,8 @@ function members(doc, rules, code, prefix, object, report) {
   const out = {};
   for (const [key, test] of Object.entries(rules)) {
     const v = key in doc ? doc[key] : test.fallback;
-    const shown = () => `member ${key} is ${stringify(v ?? null).slice(0, 80)}`;
     if (v !== undefined && test(v)) out[key] = v;
-    else report(new LakebedError(code, `${prefix}.${key}`, shown(), object));
+    else report(code, `${prefix}.${key}`, `member ${key} is ${stringify(v ?? null).slice(0, 80)}`, object);
   }
   return out;
 }
@@ -109,7 +108,7 @@ function tables(holder, object, label, report) {
   let good = true;
   const bad = (code, clause, detail) => {
     good = false;
-    report(new LakebedError(code, clause, `${label}: ${detail}`, object));
+    report(code, clause, `${label}: ${detail}`, object);
   };
   for (const [table, [code, prefix, rules]] of Object.entries(TABLES)) {
     const given = holder[table], keys = Object.keys(rules);
@@ -149,9 +148,9 @@ function tables(holder, object, label, report) {
 }
 
 // A commit, as [commit.requires.checks] and [algo.open.6] order: version, requires, members, place.
-export function commit(bytes, object, place = null, report = raise) {
+export function commit(bytes, object, place = null, report = fail) {
   const doc = outer(bytes, object), needs = doc.requires;
-  const bad = (code, clause, detail) => report(new LakebedError(code, clause, detail, object));
+  const bad = (code, clause, detail) => report(code, clause, detail, object);
   if (!REQUIRES(needs)) fail("E_COMMIT_FIELD", "commit.requires", "requires is not two lists of names", object);
   if (needs.read.length) fail("E_REQUIRES_READ", "commit.requires.read", `reading needs ${needs.read}`, object);
   const c = members(doc, COMMIT, "E_COMMIT_FIELD", "commit", object, report), {branch, number, parent} = c;
@@ -171,7 +170,7 @@ export function commit(bytes, object, place = null, report = raise) {
       bad("E_TENSOR_FIELD", "tensor.members", `tensor ${shown} is no object with two tables`);
       continue;
     }
-    const told = (e) => bad(e.code, e.clause, `tensor ${shown}: ${e.detail}`);
+    const told = (code, clause, detail) => bad(code, clause, `tensor ${shown}: ${detail}`);
     const known = members(t, TENSOR, "E_TENSOR_FIELD", "tensor", object, told), refs = known.manifests;
     const sound = Object.keys(known).length === count, own = tables(t, object, `tensor ${shown}`, report);
     tensors.set(key, {...known, name: key, refs, own, doc: t, sound});
@@ -183,7 +182,7 @@ export function commit(bytes, object, place = null, report = raise) {
   return {...c, doc, bytes, key: object, tensors};
 }
 
-export function manifest(bytes, ref, hash, report = raise) {
+export function manifest(bytes, ref, hash, report = fail) {
   const object = manifestKey(ref.sha256), bad = (clause, detail) => fail("E_MANIFEST", clause, detail, object);
   if (bytes.length !== ref.bytes) bad("manifest.hash", `${bytes.length} bytes, the commit says ${ref.bytes}`);
   if (hash !== null && hash !== ref.sha256) bad("manifest.hash", `the bytes hash to ${hash}`);
@@ -195,15 +194,14 @@ export function manifest(bytes, ref, hash, report = raise) {
 
 export function tag(bytes, wanted) {
   const object = tagKey(wanted);
-  return members(outer(bytes, object), {tag: (v) => v === wanted, ...TAG}, "E_TAG", "tag", object, raise);
+  return members(outer(bytes, object), {tag: (v) => v === wanted, ...TAG}, "E_TAG", "tag", object, fail);
 }
 
 // What a checker or writer also holds against `write` [write.codecs] [write.unit_advice] [write.tile_advice].
 export function advice(write, rank, object, report) {
   const given = Object.fromEntries(Object.entries(ADVICE).filter(([key]) => key in write));
-  const bad = (clause, detail) => report(new LakebedError("E_TENSOR_FIELD", clause, detail, object));
   const clauses = {"write.codecs": "write.codecs", "write.unit": "write.unit_advice"};
-  const told = (e) => bad(clauses[e.clause] ?? "write.tile_advice", e.detail);
+  const told = (code, clause, detail) => report(code, clauses[clause] ?? "write.tile_advice", detail, object);
   const {tile} = members(write, given, "E_TENSOR_FIELD", "write", object, told);
-  if (tile && tile.length !== rank) bad("write.tile_advice", `tile [${tile}] of rank ${rank}`);
+  if (tile && tile.length !== rank) told("E_TENSOR_FIELD", "write.tile", `tile [${tile}] of rank ${rank}`);
 }

@@ -7,11 +7,7 @@ export class LakebedError extends Error {
   }
 }
 
+// The default way to tell of a broken rule; a checker passes its own, which collects.
 export function fail(code, clause, detail, object = null, offset = null) {
   throw new LakebedError(code, clause, detail, object, offset);
 }
-
-// The default way to report a broken rule; a checker passes its own, which collects.
-export const raise = (error) => {
-  throw error;
-};

@@ -13,7 +13,8 @@ const isObject = (v) => v !== null && typeof v === "object" && !Array.isArray(v)
 const distinct = (v) => Array.isArray(v) && v.every((x) => typeof x === "string") && new Set(v).size === v.length;
 const pairs = (v, {keypoints}) => Array.isArray(v) && v.every((p) => Array.isArray(p) && p.length === 2
   && p.every((i) => Number.isInteger(i) && i >= 0 && i < (keypoints?.length ?? Infinity)));
-const choices = (rules) => (v) => isObject(v) && Object.entries(v).every(([k, x]) => rules[k]?.includes(x));
+const choices = (rules) => (v) => isObject(v)
+  && Object.entries(v).every(([k, x]) => Object.hasOwn(rules, k) && rules[k].includes(x));
 const NAMED = {class_names: distinct}, POINTS = {keypoints: distinct, connections: pairs};
 const BOX = {coords: choices({type: ["pixel", "fractional"], mode: ["LTRB", "LTWH", "CCWH"]})};
 const BOX3D = {coords: choices({mode: ["center", "vertex"]})};
@@ -104,8 +105,7 @@ const clauseOf = (htype, rule) => `htype.${rowOf(htype).clause ?? htype.replace(
 export function fits({name, htype, dtype, shape, sequence, attributes}, object, report) {
   const row = rowOf(htype), given = plain(attributes);
   if (!row) return;
-  const rule = (ok, clause, detail) =>
-    ok || report(new LakebedError("E_TENSOR_FIELD", clause, `tensor ${name}: ${detail}`, object));
+  const rule = (ok, clause, detail) => ok || report("E_TENSOR_FIELD", clause, `tensor ${name}: ${detail}`, object);
   const fit = (s) => s.length === shape.length && s.every((d, a) => d === null || d === shape[a]);
   rule(row.dtypes.includes(dtype), "htype.fits", `${htype} of dtype ${dtype}`);
   rule(row.shapes.some(fit), "htype.fits", `${htype} of shape [${shape}]`);
@@ -117,10 +117,10 @@ export function fits({name, htype, dtype, shape, sequence, attributes}, object, 
 }
 
 // Tells report(code, clause, detail) of what an item breaks. `part`: a tile, of which only single elements are judged.
-export function judgeItem({htype, attributes}, item, report, part = false) {
-  const row = rowOf(htype);
+export function judgeItem(tensor, item, report, part = false) {
+  const {htype} = tensor, row = rowOf(htype);
   if (!row?.rule || (part && !row.single)) return;
-  const broken = row.rule(item, plain(attributes));
+  const broken = row.rule(item, (tensor.given ??= plain(tensor.attributes)));
   if (!Array.isArray(broken)) return;
   const [rule, code = "E_SAMPLE_HTYPE"] = broken;
   report(code, clauseOf(htype, rule), `[${item.shape}] breaks a rule of ${htype}`);

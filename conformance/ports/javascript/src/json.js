@@ -11,14 +11,8 @@ export class Real extends Number {
   }
 }
 
-// A copy of the value: `leaf` of all that is no array or object.
-function walk(v, leaf) {
-  if (Array.isArray(v)) return v.map((x) => walk(x, leaf));
-  if (v === null || typeof v !== "object" || v instanceof Real) return leaf(v);
-  return Object.assign(Object.create(null), Object.fromEntries(Object.keys(v).map((k) => [k, walk(v[k], leaf)])));
-}
 // The value with ordinary numbers in place of Real.
-export const plain = (v) => walk(v, (x) => (x instanceof Real ? Number(x) : x));
+export const plain = (v) => JSON.parse(stringify(v));
 
 export function stringify(v) {
   if (v instanceof Real) return v.text;

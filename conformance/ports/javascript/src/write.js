@@ -15,7 +15,7 @@ const KIND = ["htype", "dtype", "shape", "sequence", "fidelity"], MEMBERS = [...
 // What a caller gives becomes what a document would hold: no prototypes, 0.5 a Real.
 const given = (v) => parse(utf8(stringify(v)));
 const argument = (ok, clause, detail) => ok || fail("E_ARGUMENT", clause, detail);
-const refused = (e) => argument(false, e.clause, e.detail);
+const refused = (code, clause, detail) => argument(false, clause, detail);
 
 // Neighbours that continue each other become one [slice.merge].
 function merge(slices) {
@@ -98,7 +98,8 @@ export class Writer {
     if (!kept) fail("E_FIDELITY_LABEL", "htype.lossless", `${htype} takes no fidelity but exact`);
     judgePipelines(pipelines.map((p) => p.map(codecMap)), dtype, null, true);
     for (const {name, ...params} of codecs) {
-      const known = Object.hasOwn(CODECS, name) && Object.keys(params).every((k) => k in CODECS[name].params);
+      const has = (k) => Object.hasOwn(CODECS[name].params, k);
+      const known = Object.hasOwn(CODECS, name) && Object.keys(params).every(has);
       argument(known, "codec.registry", `codec ${name} with ${Object.keys(params)} is not known`);
     }
     const takes = bound === "psnr_db" ? ["uint8", "uint16"].includes(dtype) : !bound || dtype !== "bool";
