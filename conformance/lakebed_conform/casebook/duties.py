@@ -10,7 +10,7 @@ from lakebed_conform.builders import Dataset, pack
 from lakebed_conform.casebook import steps as s
 from lakebed_conform.casebook.book import Book, case
 from lakebed_conform.casebook.photo import photo
-from lakebed_conform.casebook.writing_rows import EDIT, numbered, start, u16, x_is
+from lakebed_conform.casebook.writing_rows import numbered, start, x_is
 
 RGB = [None, None, 3]
 
@@ -98,14 +98,3 @@ def _(b: Book) -> None:
     tensor = s.tensor("x", dtype="uint8", shape=RGB, htype="image", codecs=[[{"name": "png"}]])
     layout = {"x": {"codecs": [[["png"], [], ["png"]]], "units": [[1, 1, 1]]}}
     b.writes([s.create(), tensor, s.extend(x=values), s.commit()], x_is(values, "uint8") | {"layout": layout})
-
-
-@case("refused/extend_lengths", "algo.edit.lengths", "algo.append", features=EDIT)
-def _(b: Book) -> None:
-    """Three rows for one tensor, two for the other
-
-    Rows that were shifted against each other pair every picture with the label before it.
-    """
-    tensors = [s.tensor(n, dtype="uint16", shape=[2]) for n in "xy"]
-    columns = {"x": [u16(1, 2)] * 3, "y": [u16(3, 4)] * 2}
-    b.write_refused([s.create(), *tensors, s.extend(**columns), s.commit()], "E_LENGTH", also=("E_ARGUMENT",))

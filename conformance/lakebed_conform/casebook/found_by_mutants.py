@@ -7,6 +7,7 @@ import numpy as np
 from lakebed_conform.builders import DROP, Dataset, one, pack, wide
 from lakebed_conform.casebook import steps as s
 from lakebed_conform.casebook.book import Book, case
+from lakebed_conform.casebook.lossy_bounds import promised_psnr
 from lakebed_conform.casebook.lossy_travel import quantized
 from lakebed_conform.casebook.photo import photo
 from lakebed_conform.casebook.pictures import png
@@ -225,20 +226,7 @@ def _(b: Book) -> None:
 
     A promise is kept or refused, not approached.
     """
-    script = [
-        s.create(),
-        s.tensor(
-            "x",
-            dtype="uint8",
-            shape=[None, None, 3],
-            htype="image",
-            fidelity={"psnr_db": 45},
-            codecs=[[{"name": "jpeg", "quality": 50}]],
-        ),
-        s.append(x=photo()),
-        s.commit(),
-    ]
-    b.write_refused(script, "E_FIDELITY")
+    b.write_refused(promised_psnr(45, [photo()], quality=50), "E_FIDELITY")
 
 
 @case("lossy/encoded_is_recorded", "fidelity.encoded", features=("codec.png",))

@@ -128,6 +128,13 @@ def _(b: Book) -> None:
     b.writes(chain, want | {"layout": {"x": {"members": {"fidelity": "lossy"}}}})
 
 
+def promised_psnr(bound: float, values: list[np.ndarray], **how: Any) -> list[Any]:
+    """A script that gives pictures to a JPEG tensor whose fidelity is ``psnr_db``; ``how``: the codec's parameters."""
+    codecs, fidelity = [[{"name": "jpeg"} | how]], {"psnr_db": bound}
+    tensor = s.tensor("x", dtype="uint8", shape=[None, None, 3], htype="image", fidelity=fidelity, codecs=codecs)
+    return [s.create(), tensor, s.extend(x=values), s.commit()]
+
+
 @case("lossy/psnr_kept", "fidelity.psnr_db", "fidelity.verify", features=("codec.jpeg",))
 def _(b: Book) -> None:
     """psnr_db 30 with JPEG: kept, and measured
@@ -135,20 +142,8 @@ def _(b: Book) -> None:
     The bound is about each picture, not about the average.
     """
     pixels = [photo(), np.full((32, 32, 3), 77, "u1")]
-    chain = [
-        s.create(),
-        s.tensor(
-            "x",
-            dtype="uint8",
-            shape=[None, None, 3],
-            htype="image",
-            fidelity={"psnr_db": 30},
-            codecs=[[{"name": "jpeg", "quality": 97, "subsampling": "4:4:4"}]],
-        ),
-        s.extend(x=pixels),
-        s.commit(),
-    ]
-    b.writes(chain, x_is(pixels, "uint8", rule={"psnr_db": 30.0}))
+    script = promised_psnr(30, pixels, quality=97, subsampling="4:4:4")
+    b.writes(script, x_is(pixels, "uint8", rule={"psnr_db": 30.0}))
 
 
 @case("lossy/psnr_refused", "fidelity.psnr_db", "fidelity.verify", features=("codec.jpeg",))
@@ -158,20 +153,7 @@ def _(b: Book) -> None:
     Accepted with 27 dB, it would be a promise broken in silence.
     """
     noise = np.random.default_rng(5).integers(0, 256, (48, 48, 3), dtype=np.uint8)
-    chain = [
-        s.create(),
-        s.tensor(
-            "x",
-            dtype="uint8",
-            shape=[None, None, 3],
-            htype="image",
-            fidelity={"psnr_db": 60},
-            codecs=[[{"name": "jpeg", "quality": 30}]],
-        ),
-        s.append(x=noise),
-        s.commit(),
-    ]
-    b.write_refused(chain, "E_FIDELITY")
+    b.write_refused(promised_psnr(60, [noise], quality=30), "E_FIDELITY")
 
 
 @case("lossy/quantize_undeclared", "fidelity.declared", features=QUANTIZE)
