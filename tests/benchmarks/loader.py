@@ -1,17 +1,24 @@
 """Images per second on a JPEG workload, against the decoder alone and PyTorch on plain files; quality of shuffling.
 
-    python tests/benchmarks/loader.py [--images 2000] [--rounds 3] [--markdown]
+    python tests/benchmarks/loader.py [--images 4000] [--rounds 3] [--markdown] [--only WORD]
 
 Every way gives every picture decoded, none cropped or joined. The floors decode bytes that lie in memory, with as
 many threads as there are CPUs. PyTorch's worker processes start anew for every epoch. The object store is a web server
-on this machine that waits 20 ms before each answer.
+on this machine that waits 20 ms before each answer, and works on the same CPUs; the dataset is opened anew each time.
+
+``epoch``: images a second over the whole epoch, opening included. ``first``: milliseconds until the first batch.
+``steady``: images a second after it. ``CPU``: of the decoder's CPU time, what this way's is (its own processes, not
+the server), which other work on the machine disturbs least. Ratios are medians over interleaved rounds, each round's
+ratio to the decoder in the same round.
 """
 
 from __future__ import annotations
 
 import argparse
 import io
+import mmap
 import multiprocessing
+import os
 import sys
 import tempfile
 import time
@@ -19,7 +26,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -30,7 +37,7 @@ from lakebed.codecs import CODECS
 from lakebed.extras import installed
 from lakebed.loaders import loader, quality
 from lakebed.threads import default_threads
-from servers import RangeServer, folder
+from servers import Content, RangeServer
 
 DELAY = 0.02
 CPUS = default_threads()
@@ -60,14 +67,21 @@ def codec(data: bytes) -> np.ndarray:
     return CODECS["jpeg"].pixels(data, head)
 
 
+Way = Callable[[], Iterable[int]]  # an epoch: the number of pictures of each batch
+
+
 def floor(files: list[bytes], decode: Callable[[bytes], np.ndarray], threads: int) -> int:
+    return sum(floor_batches(files, decode, threads))
+
+
+def floor_batches(files: list[bytes], decode: Callable[[bytes], np.ndarray], threads: int) -> Iterable[int]:
     with ThreadPoolExecutor(threads) as pool:
         batches = (files[i : i + 32] for i in range(0, len(files), 32))
-        return sum(map(len, pool.map(lambda batch: [decode(data) for data in batch], batches)))
+        yield from pool.map(lambda batch: len([decode(data) for data in batch]), batches)
 
 
-def counted(batches: Iterable[Any]) -> int:
-    return sum(len(batch["images"]) for batch in batches)
+def counted(batches: Iterable[Any]) -> Iterable[int]:
+    return (len(batch["images"]) for batch in batches)
 
 
 class Files:
@@ -86,13 +100,30 @@ class Files:
             return torch.from_numpy(np.array(image))
 
 
+def mapped(root: str) -> Callable[[str], Content | None]:
+    """The files under ``root``, for a server that costs little of the CPUs that are measured."""
+    maps: dict[str, mmap.mmap] = {}
+
+    def source(path: str) -> Content | None:
+        file = Path(root) / path.lstrip("/")
+        if not file.is_file():
+            return None
+        if path not in maps:
+            with file.open("rb") as opened:
+                maps[path] = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+        view = memoryview(maps[path])
+        return len(view), lambda offset, length: view[offset : offset + length]  # type: ignore[return-value]
+
+    return source
+
+
 def serve(root: str, port: Any) -> None:
-    with RangeServer(folder(root), delay=DELAY) as server:
+    with RangeServer(mapped(root), delay=DELAY) as server:
         port.send(server.url)
         port.recv()
 
 
-def torch_ways(ds: lakebed.Dataset, files: str) -> dict[str, Callable[[], int]]:
+def torch_ways(ds: lakebed.Dataset, files: str) -> dict[str, Way]:
     from torch.utils.data import DataLoader
 
     from lakebed.loaders.torch import IterableDataset
@@ -100,13 +131,52 @@ def torch_ways(ds: lakebed.Dataset, files: str) -> dict[str, Callable[[], int]]:
     plain = DataLoader(Files(files), batch_size=32, shuffle=True, num_workers=CPUS, collate_fn=list)
     ours = DataLoader(IterableDataset(ds, shuffle=True, batch_size=32), batch_size=None, num_workers=CPUS)
     return {
-        f"PyTorch, plain files, {CPUS} workers": lambda: sum(map(len, plain)),
+        f"PyTorch, plain files, {CPUS} workers": lambda: map(len, plain),
         f"lakebed in PyTorch, shuffled, {CPUS} workers": lambda: counted(ours),
     }
 
 
-def speed(count: int, rounds: int) -> list[tuple[str, float]]:
-    """(way, images a second), the median of interleaved rounds."""
+class Epoch(NamedTuple):
+    """Seconds: of the whole, until the first batch, of CPU; and the pictures of the first batch."""
+
+    whole: float
+    first: float
+    cpu: float
+    begun: int
+
+    def rate(self, count: int) -> float:
+        return count / self.whole
+
+    def steady(self, count: int) -> float:
+        return (count - self.begun) / (self.whole - self.first)
+
+
+def timed(way: Way, count: int) -> Epoch:
+    cpu, start = sum(os.times()[:4]), time.perf_counter()
+    first, begun, seen = 0.0, 0, 0
+    for pictures_ in way():
+        if not seen:
+            first, begun = time.perf_counter() - start, pictures_
+        seen += pictures_
+    assert seen == count, (seen, count)
+    return Epoch(time.perf_counter() - start, first, sum(os.times()[:4]) - cpu, begun)
+
+
+def ways_of(files: list[bytes], root: str, url: str) -> dict[str, Way]:
+    ds = lakebed.open(f"{root}/ds")
+    ways: dict[str, Way] = {
+        f"decoder alone, {CPUS} threads": lambda: floor_batches(files, codec, CPUS),
+        f"Pillow alone, {CPUS} threads": lambda: floor_batches(files, pillow, CPUS),
+        "lakebed, as stored": lambda: counted(loader(ds)),
+        "lakebed, chunk-buffer shuffle": lambda: counted(loader(ds, shuffle=True)),
+        "lakebed, full shuffle": lambda: counted(loader(ds, shuffle="full")),
+        "lakebed, 20 ms a request, shuffled": lambda: counted(loader(lakebed.open(url), shuffle=True)),
+    }
+    return ways | torch_ways(ds, f"{root}/files") if installed("torch") else ways
+
+
+def speed(count: int, rounds: int, only: str) -> dict[str, list[Epoch]]:
+    """The epochs of each way, in interleaved rounds after one that warms up."""
     files = pictures(count)
     with tempfile.TemporaryDirectory() as root:
         (Path(root) / "files").mkdir()
@@ -116,30 +186,34 @@ def speed(count: int, rounds: int) -> list[tuple[str, float]]:
             writing.create_tensor("images", htype="image", sample_compression="jpeg")
             writing.create_tensor("labels", htype="class_label")
             writing.extend({"images": [lakebed.read(data) for data in files], "labels": np.arange(count) % 10})
-        ds = lakebed.open(f"{root}/ds")
         ours, theirs = multiprocessing.get_context("spawn").Pipe()
         server = multiprocessing.get_context("spawn").Process(target=serve, args=(f"{root}/ds", theirs), daemon=True)
         server.start()
-        url = ours.recv()
-        ways: dict[str, Callable[[], int]] = {
-            f"decoder alone, {CPUS} threads": lambda: floor(files, codec, CPUS),
-            f"Pillow alone, {CPUS} threads": lambda: floor(files, pillow, CPUS),
-            "lakebed, as stored": lambda: counted(loader(ds)),
-            "lakebed, chunk-buffer shuffle": lambda: counted(loader(ds, shuffle=True)),
-            "lakebed, full shuffle": lambda: counted(loader(ds, shuffle="full")),
-            "lakebed, 20 ms a request, shuffled": lambda: counted(loader(lakebed.open(url), shuffle=True)),
-        }
-        if installed("torch"):
-            ways |= torch_ways(ds, f"{root}/files")
-        seen: dict[str, list[float]] = {name: [] for name in ways}
-        for _ in range(rounds):
-            for name, way in ways.items():
-                start = time.perf_counter()
-                assert way() == count, name
-                seen[name].append(count / (time.perf_counter() - start))
+        ways = ways_of(files, root, ours.recv())
+        kept = {name: way for name, way in ways.items() if only in name or name.startswith("decoder")}
+        seen: dict[str, list[Epoch]] = {name: [] for name in kept}
+        for number in range(rounds + 1):
+            for name, way in kept.items():
+                epoch = timed(way, count)
+                if number:
+                    seen[name].append(epoch)
         ours.send("")
         server.join(5)
-        return [(name, median(rates)) for name, rates in seen.items()]
+        return seen
+
+
+def table(seen: dict[str, list[Epoch]], count: int) -> list[list[str]]:
+    floors = next(iter(seen.values()))
+    rows = [["way", "images/s", "of the decoder", "first, ms", "steady", "CPU"]]
+    for name, epochs in seen.items():
+        pairs = list(zip(epochs, floors, strict=True))
+        rate = median(one.rate(count) for one in epochs)
+        whole = median(one.rate(count) / best.rate(count) for one, best in pairs)
+        steady = median(one.steady(count) / best.rate(count) for one, best in pairs)
+        cpu = median(one.cpu / best.cpu for one, best in pairs)
+        first = median(one.first for one in epochs) * 1000
+        rows.append([name, f"{rate:.0f}", f"{whole:.2f}", f"{first:.0f}", f"{steady:.2f}", f"{cpu:.2f}"])
+    return rows
 
 
 def shuffles() -> list[tuple[str, Any]]:
@@ -157,26 +231,27 @@ def shuffles() -> list[tuple[str, Any]]:
     return [*out, ("full", quality(Plan(made, "full", 0, 0, 1, window).epoch(0).order()))]
 
 
+def shown(rows: list[list[str]], markdown: bool) -> None:
+    for number, row in enumerate(rows):
+        cells = [f"{row[0]:48}", *(f"{cell:>14}" for cell in row[1:])]
+        print("| " + " | ".join(cells) + " |" if markdown else " ".join(cells))
+        if markdown and not number:
+            print("|---" + "|---:" * (len(row) - 1) + "|")
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=2000)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--images", type=int, default=4000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--markdown", action="store_true")
+    parser.add_argument("--only", default="", metavar="WORD", help="ways whose name has this word")
     arguments = parser.parse_args()
-    rates = speed(arguments.images, arguments.rounds)
-    left, right = ("| ", " |") if arguments.markdown else ("", "")
-    print(f"{left}{'way':48} | images/s | of the decoder{right}")
-    if arguments.markdown:
-        print("|---|---:|---:|")
-    for name, rate in rates:
-        print(f"{left}{name:48} | {rate:8.0f} | {rate / rates[0][1]:.2f}{right}")
+    seen = speed(arguments.images, arguments.rounds, arguments.only)
+    shown(table(seen, arguments.images), arguments.markdown)
     print()
-    print(f"{left}{'shuffle, 1.00: uniform':48} | displacement | neighbours | autocorr. (0) | spread{right}")
-    if arguments.markdown:
-        print("|---|---:|---:|---:|---:|")
-    for name, found in shuffles():
-        numbers = " | ".join(f"{value:.2f}" for value in found)
-        print(f"{left}{name:48} | {numbers}{right}")
+    heads = ["shuffle, 1.00: uniform", "displacement", "neighbours", "autocorr. (0)", "spread"]
+    rows = [[name, *(f"{value:.2f}" for value in found)] for name, found in shuffles()]
+    shown([heads, *rows], arguments.markdown)
 
 
 if __name__ == "__main__":
