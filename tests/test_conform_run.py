@@ -64,7 +64,9 @@ def test_the_suites_own_port_passes_every_case(own):
 @pytest.mark.parametrize("name", ["accept", "refuse", "guess", "zeros", "echo", "liar"])
 def test_null_ports_stay_below_their_ceilings(name):
     ceilings = json.loads((ROOT / "conformance/lakebed_conform/nullports/ceilings.json").read_text())
-    results = [r for r in outcome_of("lakebed_conform.nullports", name).results if r.level == "must"]
+    tasks = select(CASES)[:: 7 if name == "echo" else 1]  # echo breaks the protocol, and starts again each time
+    outcome = run(spec_of("lakebed_conform.nullports", name), "1.0", tasks, every=CASES, jobs=2)
+    results = [r for r in outcome.results if r.level == "must"]
     passed = [r.case for r in results if r.status == "pass"]
     assert len(passed) <= ceilings[name] * len(results), passed
 

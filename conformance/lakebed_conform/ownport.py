@@ -38,6 +38,8 @@ def hello(q: dict[str, Any]) -> dict[str, Any]:
 def opened(q: dict[str, Any]) -> State:
     """The commit that a request asks for."""
     tree = folder_tree(Path(q["root"]))
+    if len({"number", "tag", "at_time"} & set(q)) > 1:
+        raise Broken("E_ARGUMENT", "algo.open", "give one of number, tag and time")
     if not branch_name(q.get("branch", "main")):
         raise Broken("E_NAME", "tree.name", q["branch"])
     if "at_time" in q:

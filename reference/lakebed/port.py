@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from importlib import metadata
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,15 @@ from .tensor import Chunks, Tensor
 
 Request = dict[str, Any]
 Reply = dict[str, Any]
+LIBRARIES = ("numpy", "lz4", "zstandard", "pillow", "av", "ml-dtypes", "pcodec", "blosc2", "pydicom", "nibabel")
 NUMERIC = {"bfloat16", "float8_e4m3fn", "float8_e5m2"}
+
+
+def _version(library: str) -> str | None:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def hello(q: Request) -> Reply:
@@ -49,6 +58,7 @@ def hello(q: Request) -> Reply:
         "formats": ["1.0"],
         "roles": ["reader", "writer", "checker", "migrator", "recoverer"],
         "features": sorted(coded + typed + read + wrote),
+        "declares": {name: version for name in LIBRARIES if (version := _version(name))},
     }
 
 

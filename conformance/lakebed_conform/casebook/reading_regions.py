@@ -240,3 +240,13 @@ def _(b: Book) -> None:
     """
     b.reads(timed(*DAYS), {}, metadata=False, checker=False)
     b.ask("read", None, error="E_BRANCH_ABSENT", tensor="x", branch="dev", at_time=DAYS[3])
+
+
+@case("time/with_number", "algo.open", "algo.open.1", features=("read.at_time",))
+def _(b: Book) -> None:
+    """A time and a number in one request
+
+    Which of the two was meant nobody knows; a guess opens the wrong version.
+    """
+    b.reads(timed(*DAYS), {}, metadata=False, checker=False)
+    b.ask("read", None, error="E_ARGUMENT", tensor="x", at_time=DAYS[3], number="2")

@@ -12,6 +12,7 @@ import numpy as np
 
 from lakebed_conform.checker.finding import Broken
 from lakebed_conform.checker.media import Picture, agrees, header
+from lakebed_conform.checker.png16 import deep_pixels
 
 FORMATS = ("png", "jpeg", "gif", "bmp", "webp", "tiff")
 
@@ -31,11 +32,15 @@ def array_bytes(codec: str, data: bytes, shape: tuple[int, ...], dtype: str) -> 
         raise Broken("E_EXTRA_MISSING", "codec.extra", "install lakebed-conform[pictures]")
     if not picture.held:
         raise Broken("E_EXTRA_MISSING", "picture.tiff", "a TIFF page that Pillow does not hold as it is")
-    if picture.channels > 1 and picture.dtypes == ("uint16",):
+    deep = picture.channels > 1 and picture.dtypes == ("uint16",)
+    if deep and codec != "png":
         raise Broken("E_EXTRA_MISSING", "picture.rgb16", "16-bit colour")
-    if codec == "png":
-        _png_whole(data, picture)
-    pixels = _decoded(codec, data, picture)
+    rows = _png_whole(data, picture) if codec == "png" else b""
+    if deep:
+        passes = _ADAM7 if data[28] else _STRAIGHT
+        pixels = deep_pixels(rows, passes, picture.height, picture.width, picture.channels)
+    else:
+        pixels = _decoded(codec, data, picture)
     if pixels.dtype == bool:  # Pillow's true is the byte 255
         pixels = pixels.view(np.uint8) != 0
         pixels = pixels.astype(np.uint8) * 255 if dtype == "uint8" else pixels
@@ -44,8 +49,8 @@ def array_bytes(codec: str, data: bytes, shape: tuple[int, ...], dtype: str) -> 
     return np.ascontiguousarray(pixels).astype(pixels.dtype.newbyteorder("<")).tobytes()
 
 
-def _png_whole(data: bytes, picture: Picture) -> None:
-    """IDAT must inflate to every row: decoders fill what is missing with zeros and say nothing [media.corrupt]."""
+def _png_whole(data: bytes, picture: Picture) -> bytes:
+    """The inflated IDAT, which must hold every row: decoders fill what is missing with zeros [media.corrupt]."""
     at, parts = 8, []
     while at < len(data):
         size, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
@@ -53,19 +58,21 @@ def _png_whole(data: bytes, picture: Picture) -> None:
         at += 12 + size
     depth, colour, interlaced = data[24], data[25], data[28]
     bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
-    passes = [(0, 0, 1, 1)] if not interlaced else _ADAM7
+    passes = _ADAM7 if interlaced else _STRAIGHT
     sides = [(-(-(picture.height - y) // dy), -(-(picture.width - x) // dx)) for x, y, dx, dy in passes]
     due = sum(h * (1 + -(-w * bits // 8)) for h, w in sides if h > 0 and w > 0)
     stream = zlib.decompressobj()
     try:
-        found = len(stream.decompress(b"".join(parts), due + 1))
+        rows = stream.decompress(b"".join(parts), due + 1)
     except zlib.error as e:
         raise Broken("E_CODEC_DATA", "media.corrupt", f"IDAT: {e}") from None
-    if found != due:
-        raise Broken("E_CODEC_DATA", "media.corrupt", f"IDAT holds {found} bytes of {due}")
+    if len(rows) != due:
+        raise Broken("E_CODEC_DATA", "media.corrupt", f"IDAT holds {len(rows)} bytes of {due}")
+    return rows
 
 
 #: first column, first row, step of columns, step of rows
+_STRAIGHT = [(0, 0, 1, 1)]
 _ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
 
 
