@@ -160,9 +160,11 @@ export class Index {
   itemShape(i) {
     return this.shape.map((c) => c.at(i));
   }
-  // [first unit, number of units] that hold item i.
+  // [first unit, number of units] that hold item i; every tile has bytes, and so at least one that is stored.
   unitsOf(i) {
-    return this.tile ? [this.tiles.sumTo(i), this.tiles.at(i)] : [this.unit.find(i), 1];
+    if (!this.tile) return [this.unit.find(i), 1];
+    const n = this.tiles.at(i), detail = `${n} tiles in a payload of ${this.P} bytes`;
+    return n <= this.P ? [this.tiles.sumTo(i), n] : fail("E_CODEC_DATA", "codec.plausible", detail, this.object, 64);
   }
   // Where item i begins in the decoded bytes of unit u.
   offsetIn(u, i) {

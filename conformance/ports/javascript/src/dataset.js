@@ -110,9 +110,10 @@ export function judgeUse(index, tensor, slice) {
 }
 
 export function judgeDims(index, tensor, i) {
-  const shape = index.itemShape(i), fits = tensor.shape.every((d, a) => d === null || d === shape[a]);
+  const shape = index.itemShape(i);
+  if (tensor.shape.every((d, a) => d === null || d === shape[a])) return;
   const detail = `tensor ${tensor.name}: item ${i} is [${shape}], not [${tensor.shape}]`;
-  if (!fits) fail("E_CHUNK_TENSOR", "chunk.tensor.dims", detail, index.object);
+  fail("E_CHUNK_TENSOR", "chunk.tensor.dims", detail, index.object);
 }
 
 // The decoded bytes of unit u; every bool judged.

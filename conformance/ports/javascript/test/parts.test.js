@@ -5,7 +5,7 @@ import {crc32} from "../src/bytes.js";
 import {Column, column, ext, pack, tagged, unpack} from "../src/columns.js";
 import {decode, judgePipelines} from "../src/codecs.js";
 import {codecMap, encodeUnit, lz4Encode} from "../src/build.js";
-import {makeIndex} from "../src/chunk.js";
+import {Index, makeIndex} from "../src/chunk.js";
 import {half, numbers} from "../src/dtypes.js";
 import {parse, plain, stringify} from "../src/json.js";
 import {instant, outer, seal} from "../src/document.js";
@@ -62,6 +62,12 @@ test("an index has one form: defaults left out, pipelines in the order of use, t
   assert.equal(index({unit: new Column(2, 2, {total: 3})}).get("unit"), 2);
   const late = pipe({level: 3, name: "lz4"});
   assert.deepEqual([...index({pipelines: [late], codec: new Column(3, 0)}).get("codecs")[0][0].keys()], ["name", "level"]);
+});
+
+test("more tiles than stored bytes are refused before a list of them is made [codec.plausible]", () => {
+  const index = (stored) => new Index(new Map([["dtype", "uint8"], ["samples", 1], ["shape", [8192, 8192]], ["tile", [1, 1]], ["codecs", [pipe({name: "lz4"})]], ["stored", stored], ["crc", 0]]), stored * 2 ** 26, null, 0);
+  refuses("E_CODEC_DATA", () => index(0).unitsOf(0));
+  assert.deepEqual(index(1).unitsOf(0), [0, 2 ** 26]);
 });
 
 test("columns: at, sums, find, and refusals [column.values]", () => {
