@@ -18,7 +18,8 @@ from adapters.base import Base
 import lakebed
 
 VARIANTS = ("tiled", "shuffle", "best")
-LARGE_ROWS = 1024  # bytes of a row from which units are small: a random row is verified with few of its neighbours
+LARGE_ROWS = 512  # bytes of a row from which units are small: a random row is fetched and verified with few neighbours
+SMALL_UNIT, REQUESTS = 8192, 64
 
 
 class Peer(Base):
@@ -51,6 +52,8 @@ class Peer(Base):
         shape = (None, *spec.shape[1:]) if spec.kind == "ragged" else spec.shape
         codec = None if spec.codec == "none" else spec.codec
         options: dict[str, Any] = {"sample_compression": codec}
+        if spec.kind == "ragged":
+            options["unit_bytes"] = 2 * SMALL_UNIT
         if self.variant == "best":
             best = {"name": "zstd", "level": 12} if spec.dtype == "uint8" else "pcodec"
             options = {"chunk_compression": best, "unit_bytes": 1 << 20}
@@ -59,7 +62,7 @@ class Peer(Base):
         elif self.variant == "tiled":
             options["tile"] = (128, 128)
         elif codec is None and spec.kind == "fixed" and spec.sample_bytes >= LARGE_ROWS:
-            options["unit_bytes"] = 8192
+            options["unit_bytes"] = SMALL_UNIT
         ds.create_tensor("x", dtype=spec.dtype, shape=shape, **options)
         return ds
 
@@ -85,7 +88,7 @@ class Peer(Base):
         return lakebed.open(path)["x"]
 
     def open_remote(self, spec: Any, endpoint: Any) -> lakebed.Tensor:
-        return lakebed.open(endpoint.http)["x"]
+        return lakebed.open(endpoint.http, options={"concurrency": REQUESTS})["x"]
 
     def get(self, tensor: lakebed.Tensor, i: int) -> np.ndarray:
         return tensor[i]

@@ -57,7 +57,7 @@ class HttpStore:
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
-        concurrency: int = 16,
+        concurrency: int = 32,
         timeout: float = 15.0,
         deadline: float = 60.0,
         retries: int = 3,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-GAP = 256 << 10  # bytes worth reading to save a request: a few milliseconds on a fast network
+GAP = 32 << 10  # bytes worth reading to save a request, when many are under way at once [algo.many.coalesce]
 LIMIT = 16 << 20  # bytes of one request: enough to fill the line, small enough to fetch several at once
 
 
