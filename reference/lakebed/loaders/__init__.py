@@ -4,9 +4,16 @@
         batch["images"], batch["labels"]
 
 :mod:`lakebed.loaders.torch` gives datasets for ``torch.utils.data.DataLoader``, :mod:`lakebed.loaders.ray` a source and
-a sink for Ray Data. JAX and TensorFlow need neither: a batch is a dict of numpy arrays, so ``jax.device_put(batch)``
-or ``tf.data.Dataset.from_generator(lambda: loader, output_signature=...)`` takes it as it is; give each JAX process its
-own ``rank`` of ``world_size``, and a ``transform`` that makes the shapes equal.
+a sink for Ray Data. JAX and TensorFlow need neither, for a batch is a dict of numpy arrays; with a ``transform`` that
+makes shapes equal, and text left out of ``tensors``:
+
+    batches = ds.loader(..., drop_last=True, rank=jax.process_index(), world_size=jax.process_count())
+    for batch in map(jax.device_put, batches):
+        state, loss = step(state, batch)
+
+    spec = {"x": tf.TensorSpec((None, 224, 224, 3), tf.uint8), "y": tf.TensorSpec((None,), tf.int64)}
+    batches = tf.data.Dataset.from_generator(lambda: ds.loader(..., seed=7), output_signature=spec).prefetch(2)
+    model.fit(batches)
 
 What waits in memory: at most ``buffer_bytes`` of rows (stored bytes of files and of units of one item, decoded values
 of anything else), 16 requests of 2 MiB, ``prefetch + threads`` batches that are made or being made, and 8 to 32 bytes
@@ -44,7 +51,7 @@ def loader(
     transform: Callable[[dict[str, Any]], Any] | None = None,
     collate: Callable[[list[Any]], Any] | None = None,
     drop_last: bool = False,
-    on_error: str = "raise",
+    on_error: str | Callable[[Skipped], object] = "raise",
     epoch: int = 0,
     timeout: float = 600.0,
     cache: str | os.PathLike[str] | None = None,
@@ -64,8 +71,9 @@ def loader(
     transform     from one row ``{tensor: sample}`` to what ``collate`` takes a list of
     drop_last     only full batches, equally many for every rank; the rows left out differ from epoch to epoch
     on_error      a row that cannot be decoded: "raise" its error, or "skip" it: its batch is shorter by it, and
-                  ``loader.skipped`` says which and why. A store that fails is always raised
-    timeout       seconds for one batch, after which E_STORE is raised
+                  ``loader.skipped`` says which and why. A function is told each :class:`Skipped` as its batch comes.
+                  A store that fails is always raised
+    timeout       seconds for opening and for any batch, after which E_STORE is raised
     cache         a folder that keeps up to ``cache_bytes`` of what a store without mapping gave
 
     Errors: E_ARGUMENT, E_TENSOR_ABSENT, and while iterating those of reading, with the row's number.

@@ -55,11 +55,12 @@ class Held:
         """One request: neighbours by :func:`~lakebed.stores.ranges.coalesce`. Bytes between them are not kept."""
         offset = min(start for start, _ in spans)
         length = max(start + size for start, size in spans) - offset
-        (whole,) = self.inner.ranges(key, [(offset, length)])
-        dense = len(memoryview(whole)) <= sum(size for _, size in spans)
+        (found,) = self.inner.ranges(key, [(offset, length)])
+        whole = memoryview(found)
+        dense = len(whole) <= sum(size for _, size in spans)
         held = self._held[key]
         for start, size in spans:
-            part = memoryview(whole)[start - offset : start - offset + size]
+            part = whole[start - offset : start - offset + size]
             held[start] = part if dense else bytes(part)
 
     def release(self, requests: Iterable[Request]) -> None:

@@ -25,6 +25,18 @@ from .windows import Part, Rows, Window, wait
 STATE = 1  # version of what state_dict gives
 
 
+class Skipped(NamedTuple):
+    """A row that was left out, and why."""
+
+    epoch: int
+    row: int
+    tensor: str
+    error: LakebedError
+
+    def __str__(self) -> str:
+        return f"epoch {self.epoch}: row {self.row} was left out, its {self.tensor!r} cannot be read: {self.error}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The arguments of :func:`~lakebed.loaders.loader`. Errors: E_ARGUMENT."""
@@ -40,7 +52,7 @@ class Settings:
     transform: Callable[[dict[str, Any]], Any] | None
     collate: Callable[[list[Any]], Any] | None
     drop_last: bool
-    on_error: str
+    on_error: str | Callable[[Skipped], object]
     timeout: float
     cache: str | os.PathLike[str] | None
     cache_bytes: int
@@ -54,7 +66,7 @@ class Settings:
             "threads": self.threads is not None and self.threads < 1,
             "prefetch": self.prefetch < 0,
             "rank": not 0 <= self.rank < self.world_size,
-            "on_error": self.on_error not in ("raise", "skip"),
+            "on_error": self.on_error not in ("raise", "skip") and not callable(self.on_error),
             "timeout": self.timeout <= 0,
             "cache_bytes": self.cache_bytes < 1 << 20,
         }
@@ -68,20 +80,11 @@ class Settings:
         return {name: getattr(self, name) for name in names}
 
 
-class Skipped(NamedTuple):
-    """A row that was left out, and why."""
-
-    epoch: int
-    row: int
-    tensor: str
-    error: LakebedError
-
-
 class Loader:
     """Batches ``{tensor: column}``, an epoch for each ``iter``; made by :func:`~lakebed.loaders.loader`.
 
     epoch    the one that is under way, or that the next ``iter`` begins; may be set
-    skipped  rows left out so far (``on_error="skip"``)
+    skipped  rows left out so far, when ``on_error`` is not "raise"
     """
 
     def __init__(self, source: Source, settings: Settings, epoch: int = 0) -> None:
@@ -147,13 +150,19 @@ class Loader:
         self._run += 1
         run = self._run
         for number, (batch, skipped) in enumerate(self._batches(self._epoch, self._given), self._given + 1):
-            self.skipped += skipped
+            self._tell(skipped)
             if run == self._run:
                 self._given = number
             if batch is not None:
                 yield batch
         if run == self._run:
             self._epoch, self._given, self._begun = self._epoch + 1, 0, False
+
+    def _tell(self, skipped: Sequence[Skipped]) -> None:
+        self.skipped += skipped
+        if callable(self.settings.on_error):
+            for one in skipped:
+                self.settings.on_error(one)
 
     def _batches(self, epoch: int, start: int) -> Iterator[tuple[Any, list[Skipped]]]:
         """(batch or None, rows left out) of every batch from ``start`` on; work goes on ahead of the caller."""

@@ -8,11 +8,15 @@
 
 Both are small when pickled and open the dataset where they are used, so they work with forked and spawned workers
 (not on ``memory://``). Values are tensors; text, lists and missing samples (None) stay what they are.
+
+Every row once is what :class:`IterableDataset` does for any number of rows, ranks and workers. ``DistributedSampler``
+makes its ranks' parts equal: where they are not, it gives rows twice, or with ``drop_last`` leaves some out.
 """
 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -22,7 +26,7 @@ import numpy as np
 from ..dataset import Dataset
 from ..errors import error
 from ..extras import optional
-from . import loader
+from . import Skipped, loader
 from .source import Opened, source
 from .values import collate as collate_rows
 from .values import values
@@ -97,6 +101,9 @@ class IterableDataset(_data.IterableDataset):
 
     Each ``iter`` begins the next epoch where the dataset lives on: without workers, or with ``persistent_workers``.
     Workers that are started anew begin with :meth:`set_epoch`'s, so call it before every epoch.
+
+    ``on_error="skip"`` warns of each row that is left out, in the process that met it; a function of your own (one that
+    travels, for spawned workers) is called there instead.
     """
 
     def __init__(
@@ -114,6 +121,8 @@ class IterableDataset(_data.IterableDataset):
             world_size if world_size is not None else torch.distributed.get_world_size() if spread else 1
         )
         self.threads = threads
+        if arguments.get("on_error") == "skip":
+            arguments["on_error"] = _warn
         self._loader = loader(ds, rank=self.rank, world_size=self.world_size, threads=threads, **arguments)
         self._epoch, self._skip, self._workers = self._loader.epoch, 0, 0
 
@@ -154,6 +163,10 @@ class IterableDataset(_data.IterableDataset):
         return type(self._loader)(
             self._loader.source, replace(settings, rank=rank, world_size=world, threads=threads), self._epoch
         )
+
+
+def _warn(skipped: Skipped) -> None:
+    warnings.warn(str(skipped), RuntimeWarning, stacklevel=2)
 
 
 def in_turn(parts: Sequence[int], batches: int) -> list[int]:

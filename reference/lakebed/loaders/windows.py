@@ -19,7 +19,7 @@ from .sizes import Division, divide, measure, open_all
 from .source import Source
 from .values import Column, bad, in_strips, join, pick, values
 
-STRIPS = 16  # a window's decoded tensors are read in so many steps, to hold few stored bytes beside the decoded ones
+STRIPS = 16  # decoded tensors are read in steps of this part of a window, to hold few stored bytes beside decoded ones
 AHEAD = 2  # of these steps: one is decoded while the next is fetched
 
 
@@ -109,10 +109,13 @@ class Rows:
         return requests(self.tables[name], self.chunks, rows)
 
     def _strips(self, rows: np.ndarray) -> list[np.ndarray]:
-        """Sorted rows in a few parts, cut between blocks so that no unit is in two."""
-        block = np.searchsorted(self.division.layout.starts, rows, "right")
-        cuts = np.flatnonzero(np.diff(block)) + 1
-        return np.split(rows, cuts[:: max(1, -(-len(cuts) // STRIPS))])
+        """Sorted rows in parts, cut between blocks so that no unit is in two. The blocks count and not their rows, for
+        a unit is fetched whole: a window of a full shuffle may touch every block of the dataset."""
+        layout = self.division.layout
+        block = np.searchsorted(layout.starts, rows, "right") - 1
+        begins = np.flatnonzero(np.diff(block, prepend=-1))
+        strip = np.cumsum(layout.costs[block[begins]]) // max(1, self.division.window_bytes // STRIPS)
+        return np.split(rows, begins[1:][np.diff(strip) > 0])
 
     def _fetched(self, name: str, strips: list[np.ndarray], fetchers: Executor) -> Iterator[np.ndarray]:
         """Each strip when its bytes are there, and the next ones on their way; gone when the next is asked for."""
