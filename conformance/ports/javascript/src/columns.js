@@ -86,13 +86,13 @@ export function unpack(bytes, object = null, base = 0) {
   const d = view(bytes);
   let i = 0;
   const bad = (clause, detail, at = i, code = "E_INDEX_SYNTAX") => fail(code, clause, detail, object, base + at);
-  const take = (n) => {
-    if (n > bytes.length - i) bad("index.end", `${n} bytes are said to follow, ${bytes.length - i} do`);
+  const take = (n, clause = "index.counts") => {
+    if (n > bytes.length - i) bad(clause, `${n} bytes are said to follow, ${bytes.length - i} do`);
     return (i += n) - n;
   };
   const number = (width, kind = "uint") => {
-    const name = `get${width === 8 && kind !== "float" ? "Big" : ""}${NAMES[kind]}${8 * width}`, at = take(width);
-    const v = Number(d[name](at));
+    const big = width === 8 && kind !== "float" ? "Big" : "", at = take(width, "index.end");
+    const v = Number(d[`get${big}${NAMES[kind]}${8 * width}`](at));
     if (!Number.isFinite(v)) bad("index.finite", "a float is not finite", at, "E_INDEX_LIMIT");
     if (kind !== "float" && !Number.isSafeInteger(v)) bad("index.integers", `${v}`, at, "E_INDEX_LIMIT");
     return v;
@@ -127,7 +127,7 @@ export function unpack(bytes, object = null, base = 0) {
     },
   };
   function value(depth) {
-    const at = take(1), {kind, width, value: small} = FORMS[bytes[at]];
+    const at = take(1, "index.end"), {kind, width, value: small} = FORMS[bytes[at]];
     if (!kind) bad("index.types", `byte ${bytes[at].toString(16)} begins no value of the subset`, at);
     return READ[kind](width ? number(width, NAMES[kind] ? kind : "uint") : small, depth);
   }
