@@ -40,7 +40,7 @@ def test_every_clause_is_untraced_for_a_reason_that_holds():
     known, cases = clauses(spec_folder("1.0")), load_cases("1.0")
     rows, _ = tracing.trace(known, cases, {})
     assert [r.clause.id for r in rows if r.clause.id in UNTRACED and not r.need] == []
-    assert len(UNTRACED) - len(NAMED) <= 22
+    assert len(UNTRACED) - len(NAMED) <= 24
 
 
 def test_what_only_trials_judge_has_seeded_bugs():

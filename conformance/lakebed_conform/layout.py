@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lakebed_conform.checker.chunk import Chunk
+from lakebed_conform.checker.column import Column
 from lakebed_conform.checker.index import pipeline_of, unit_items
 from lakebed_conform.checker.tree import State
 
@@ -15,7 +16,8 @@ def layout_problem(state: State, want: dict[str, dict[str, Any]]) -> str | None:
     Per tensor, each member optional: ``units``, items of every unit, one list per chunk in slice order (null for
     tiles); ``raw``, which units are stored raw; ``codecs``, codec names of every unit; ``encoded``, whether its
     pipeline has parameters; ``tile`` per chunk; ``slices``, [chunk number or null, first, count]; ``chunks``, how many;
-    ``listed``, how many the tensor's own table names; ``members`` of the tensor.
+    ``listed``, how many the tensor's own table names; ``members`` of the tensor; ``keys``, [frame, place of its coded
+    data in the file] of every frame of a video that a seek point may be at: such points as there are must be true.
     """
     for name, expected in want.items():
         tensor = state.commit.tensors.get(name)
@@ -35,9 +37,27 @@ def layout_problem(state: State, want: dict[str, dict[str, Any]]) -> str | None:
             "listed": len(state.commit.members["tensors"][name]["chunks"]["name"]),
         }
         for what, right in expected.items():
+            if what == "keys":
+                if problem := _points(chunks, right):
+                    return f"tensor {name}: {problem}"
+                continue
             got = _part(state.commit.members["tensors"][name], right) if what == "members" else found[what]
             if got != right:
                 return f"tensor {name}: {what} are {_cut(got)}, not {_cut(right)}"
+    return None
+
+
+def _points(chunks: list[Chunk], keys: list[list[int]]) -> str | None:
+    """The first seek point that is at no key frame, or whose bytes do not begin at its data [seek.point.video]."""
+    for entry in (e for c in chunks for e in c.index.members.get("seek", ())):
+        count = entry.get("points", 0)
+        at, offset, size = (Column(k, entry.get(k, 0), count) for k in ("at", "offset", "bytes"))
+        for n in range(count):
+            place = dict(keys).get(at.at(n))
+            if place is None:
+                return f"a seek point at frame {at.at(n)}, from which nothing can be decoded"
+            if not offset.at(n) <= place < offset.at(n) + size.at(n):
+                return f"frame {at.at(n)} begins at byte {place}, its seek point at {offset.at(n)}"
     return None
 
 
