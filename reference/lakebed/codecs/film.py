@@ -221,9 +221,8 @@ def _run(container: Any, stream: Any, seek: Seek, start: int, stop: int, sides: 
     base = stream.time_base or container.time_base
     if (base.numerator, base.denominator) != seek.base:
         raise Astray(f"a time base of {base}")
-    container.seek(times[0], stream=stream, backward=True, any_frame=False)
     due = iter(times)
-    for frame in _fed(container, stream, times[0], (offset, offset + size), set(times)):
+    for frame in _sought(container, stream, seek, point, (offset, offset + size), times):
         time = frame.pts if frame.pts is not None else frame.dts
         if time is None or time < times[0]:
             continue  # of an open group: before the point, and not whole
@@ -237,6 +236,27 @@ def _run(container: Any, stream: Any, seek: Seek, start: int, stop: int, sides: 
     raise Astray(f"frame {number} does not come")
 
 
+def _sought(
+    container: Any, stream: Any, seek: Seek, point: int, span: tuple[int, int], times: list[int]
+) -> Iterator[Any]:
+    """Frames from the packet at ``span``: FFmpeg is asked for its time, and where it then lands behind it (AVI counts
+    in the order of decoding), for times before it."""
+    number = seek.place(point)[0]
+    earlier = (number, max(0, number - 8), seek.place(max(0, point - 1))[0], 0)
+    for goal in dict.fromkeys([*(int(seek.times(n, n + 1)[0]) for n in earlier), min(0, seek.start)]):
+        container.seek(goal, stream=stream, backward=True, any_frame=False)
+        try:
+            yield from _fed(container, stream, times[0], span, set(times))
+            return
+        except _Behind:
+            continue
+    raise Astray(f"no way to the packet at {span[0]}")
+
+
+class _Behind(Exception):
+    """The packet that was sought lies before where reading began; no frame was given."""
+
+
 def _fed(container: Any, stream: Any, first: int, span: tuple[int, int], left: set[int]) -> Iterator[Any]:
     """Decoded frames of the packets from the key frame of time ``first``, in ``span``, until no time is ``left``."""
     found = False
@@ -247,10 +267,12 @@ def _fed(container: Any, stream: Any, first: int, span: tuple[int, int], left: s
         if not found:
             found = packet.is_keyframe and time == first
             place = span[0] if packet.pos is None else packet.pos
-            if place >= span[1] or (found and place < span[0]):
-                raise Astray(f"a packet of time {time} begins at {place}")
+            if place > span[0]:
+                raise _Behind
             if not found:
                 continue
+            if place != span[0]:
+                raise Astray(f"the packet of time {time} begins at {place}")
         yield from packet.decode()
         left.discard(time)
         if not left:
@@ -279,12 +301,13 @@ def entry(data: bytes, form: str, sums: list[int]) -> Seek:
     )
     keys = _thinned(found)
     made = _pointed(made, found, keys, len(data))
-    for _ in range(2):  # a point that is dropped gives its frames to the one before it, which must stand this too
+    while made.points:  # a point that is dropped gives its frames to the one before it, which must stand this too
         wrong = _unproved(data, form, made, sums, (found.height, found.width))
         if not wrong:
-            return made
-        made = _pointed(made, found, np.delete(np.asarray(made.at).reshape(-1).astype(np.int64), wrong), len(data))
-    return _pointed(made, found, keys[:0], len(data))
+            break
+        keys = np.delete(np.asarray(made.at).reshape(-1).astype(np.int64), wrong)
+        made = _pointed(made, found, keys if len(wrong) < made.points // 2 else keys[:1], len(data))
+    return made
 
 
 def _head(data: bytes, form: str, found: Frames) -> tuple[int, ...]:
@@ -337,7 +360,7 @@ def _unproved(data: bytes, form: str, made: Seek, sums: list[int], sides: tuple[
                 run = _run(container, stream, made, start, stop, sides)
                 if any(checksum(frame) != due for frame, due in zip(run, sums[start:stop], strict=True)):
                     bad.append(point)
-            except (Astray, LakebedError, av.FFmpegError, ValueError):
+            except (Astray, _Behind, LakebedError, av.FFmpegError, ValueError):
                 bad.append(point)
     return bad
 
@@ -349,8 +372,8 @@ def untrue(data: bytes, form: str, seek: Seek) -> str | None:
         return "its times are not those of the file's frames"
     keys = set(found.keys.tolist())
     for point in range(seek.points):
-        number, offset, size = seek.place(point)
-        if number not in keys or not offset <= found.places[number] < offset + size:
+        number, offset, _ = seek.place(point)
+        if number not in keys or found.places[number] != offset:
             return f"point {point}: frame {number} is no key frame that begins at {offset}"
     return None
 

@@ -67,7 +67,7 @@ ROW = Codec(
     write=write,
     pixels=lambda data, head: read(data, "FLAC", head, 0, head.shape[0]),
     part=lambda data, head, start, stop: read(data, "FLAC", head, start, stop),
-    reach=reach("FLAC", seeks=True),
+    reach=reach("FLAC"),
     describe=describe,
     whole=whole,
 )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import LakebedError
-from . import mp3_seek
+from . import mp3_seek, ogg_seek
 from .row import Codec, Header
 from .seek import Seek
 from .sound import float_header, reach, read, takes
@@ -45,8 +45,23 @@ def _seek_mp3(data: bytes, head: Header) -> Seek | None:
     return mp3_seek.entry(data, head, read(data, "MP3", head, 0, head.shape[0]))
 
 
+_from_start = reach("OGG", first=0)
+
+
+def _reach_ogg(
+    file: Any, dtype: str, shape: tuple[int, ...], start: int, stop: int, seek: Seek | None
+) -> np.ndarray | None:
+    if seek is None or not seek.points or len(shape) != 2 or start >= stop:
+        return _from_start(file, dtype, shape, start, stop, seek)
+    return ogg_seek.run(file, seek, shape, start, stop)
+
+
+def _seek_ogg(data: bytes, head: Header) -> Seek | None:
+    return ogg_seek.entry(data, head)
+
+
 def _row(
-    name: str, about: str, form: str, subtypes: tuple[str, ...], sniff: Any, seeks: bool = False, **more: Any
+    name: str, about: str, form: str, subtypes: tuple[str, ...], sniff: Any, **more: Any
 ) -> Codec:
     def header(data: bytes) -> Header:
         return float_header(data, form, subtypes)
@@ -64,7 +79,7 @@ def _row(
         sniff=sniff,
         header=header,
         pixels=lambda data, head: read(data, form, head, 0, head.shape[0]),
-        part=lambda data, head, start, stop: read(data, form, head, start, stop, seeks=seeks),
+        part=lambda data, head, start, stop: read(data, form, head, start, stop, first=0),
         describe=lambda data: {**header(data).attributes, "lossless": False},
         whole=lambda data, head: None if head.shape[0] < 1 << 16 or head.shape[0] < 20000 * len(data) else "too long",
         **more,
@@ -77,12 +92,12 @@ ROW = _row(
     tolerance="S", media_type="audio/mpeg", suffixes=(".mp3",),
 )  # fmt: skip
 VORBIS = _row(
-    "ogg", "Ogg Vorbis: lossy sound, kept as given", "OGG", ("VORBIS",), _ogg(b"\x01vorbis"), True,
-    reach=reach("OGG", seeks=True),
+    "ogg", "Ogg Vorbis: lossy sound, kept as given", "OGG", ("VORBIS",), _ogg(b"\x01vorbis"),
+    reach=_reach_ogg, seek=_seek_ogg, untrue=ogg_seek.untrue,
     aliases=("vorbis",), tolerance="S", media_type="audio/ogg", suffixes=(".ogg", ".oga"),
 )  # fmt: skip
 OPUS = _row(
     "opus", "Ogg Opus: lossy sound at 48 kHz, kept as given", "OGG", ("OPUS",), _ogg(b"OpusHead"),
-    reach=reach("OGG", seeks=False),
+    reach=reach("OGG", first=0),
     tolerance="S2", media_type="audio/opus", suffixes=(".opus",),
 )  # fmt: skip

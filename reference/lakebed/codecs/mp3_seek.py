@@ -119,7 +119,7 @@ def run(file: Any, seek: Seek, length: int, channels: int, start: int, stop: int
         raise corrupt("media.corrupt", f"the frames make {made} samples")
     made = made if point else stop - base  # the first point keeps the file's trimming
     more = _lengthened(data if point else _sized(data, kind), len(begins), kind)
-    return read(more, "MP3", Header("float32", (made, channels)), start - base, stop - base, seeks=False)
+    return read(more, "MP3", Header("float32", (made, channels)), start - base, stop - base, first=0)
 
 
 def entry(data: bytes, head: Header, whole: np.ndarray) -> Seek | None:

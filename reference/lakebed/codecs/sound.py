@@ -73,16 +73,18 @@ def opened(data: bytes | Careful, form: str) -> Any:
     return found
 
 
-def read(data: bytes | Careful, form: str, header: Header, start: int, stop: int, *, seeks: bool = True) -> np.ndarray:
+def read(
+    data: bytes | Careful, form: str, header: Header, start: int, stop: int, *, first: int | None = None
+) -> np.ndarray:
     """Samples [start, stop) exactly; fewer, or another number of channels, is E_CODEC_DATA.
 
-    Coders whose state reaches far back do not ``seek``: what comes before is decoded too, in one go, for libsndfile's
-    MP3 decoder gives other values when it is asked piece by piece [media.part].
+    Decoding begins at ``first``, at or before ``start``: coders whose state reaches far back begin at 0. It is done in
+    one go, for libsndfile's MP3 decoder gives other values when it is asked piece by piece [media.part].
     """
     soundfile = optional("soundfile", "audio")
     try:
         with opened(data, form) as file:
-            first = start if seeks else 0
+            first = start if first is None else first
             file.seek(first)
             array = file.read(stop - first, dtype=header.dtype, always_2d=True)[start - first :]
     except (soundfile.LibsndfileError, RuntimeError, ValueError) as problem:
@@ -92,8 +94,9 @@ def read(data: bytes | Careful, form: str, header: Header, start: int, stop: int
     return array
 
 
-def reach(form: str, *, seeks: bool) -> Callable[..., np.ndarray | None]:
-    """A codec's ``reach`` where libsndfile itself finds the way in a file that is fetched as it is read."""
+def reach(form: str, *, first: int | None = None) -> Callable[..., np.ndarray | None]:
+    """A codec's ``reach`` where libsndfile itself finds the way in a file that is fetched as it is read, exactly;
+    with ``first`` 0 it begins at the start."""
 
     def reached(
         file: Any, dtype: str, shape: tuple[int, ...], start: int, stop: int, seek: Seek | None
@@ -106,7 +109,7 @@ def reach(form: str, *, seeks: bool) -> Callable[..., np.ndarray | None]:
                 whole = dtype == "float32" or (dtype == "int16") == (found.subtype in ("PCM_S8", "PCM_16"))
                 fits = (found.frames, found.channels) == shape and whole
             careful.seek(0)
-            part = read(careful, form, Header(dtype, shape), start, stop, seeks=seeks) if fits else None
+            part = read(careful, form, Header(dtype, shape), start, stop, first=first) if fits else None
         except LakebedError as problem:
             if problem.code != "E_CODEC_DATA":
                 raise
