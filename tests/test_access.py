@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from kinds import Distant
 from lakebed import Ragged, checksum, codecs
 from lakebed.codecs import lz4
 from lakebed.errors import LakebedError
+from lakebed.geometry import Geometry
 from lakebed.stores import MemoryStore, Store
 
 UNIT, CHUNK = 48, 150  # bytes: many units a chunk, several chunks a tensor
@@ -184,6 +186,30 @@ def test_damage_is_noticed_by_every_way(layout: str, way: str) -> None:
         if way not in ("span",):
             same(WAYS[way](tensor, whole), [model[row] for row in whole])
     place.put(key, sound)
+
+
+@pytest.mark.parametrize("units", [2, (3, 1, 2, 4)], ids=str)
+@pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if layout != "tiled"])
+def test_bounds_of_units(layout: str, units: int | tuple[int, ...]) -> None:
+    """[unit.order] Many units are found at once where each is found alone."""
+    place = MemoryStore()
+    made(layout, place, np.random.default_rng(9))
+    for part in range(3):
+        file = lakebed.open(place)["x"]._file(part)
+        assert file is not None and file.geometry.one_crc
+        geometry = file.geometry
+        if layout in ("fixed", "scalar", "bool"):  # units of any size may be told
+            count = geometry.n_items if isinstance(units, int) else sum(units)
+            column = units if isinstance(units, int) else np.array(units, np.uint8)
+            crc = np.arange(len(units) if isinstance(units, tuple) else -(-count // units), dtype=np.uint8)
+            index = replace(file.index, samples=count, unit=column, crc=crc)
+            geometry = Geometry(index, count * geometry.item_bytes)  # type: ignore[operator]
+        each = [geometry.unit(number) for number in range(geometry.n_units)]
+        starts, stops = geometry.bounds(np.arange(geometry.n_units))
+        assert (starts + 64).tolist() == [unit.offset for unit in each]
+        assert (stops - starts).tolist() == [unit.stored for unit in each]
+        items = np.arange(geometry.n_items)
+        assert geometry.units_of(items).tolist() == [geometry.unit_of(item) for item in items.tolist()]
 
 
 def test_damaged_files() -> None:

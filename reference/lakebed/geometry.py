@@ -42,7 +42,7 @@ class Geometry:
     """
 
     def __init__(self, index: ChunkIndex, payload: int) -> None:
-        self.index = index
+        self.index, self._payload = index, payload
         self.itemsize = dtypes.dtype(index.dtype).itemsize
         self.n_items, self._sample_starts = _items(index)
         if self.n_items > MAX_ITEMS:
@@ -70,6 +70,7 @@ class Geometry:
         self._check_raw()
         self._check_media()
         self._even_crcs = self._check_crc()
+        self.one_crc = self._even_crcs == 1 and index.tile is None  # every unit has one; the last is never the longest
 
     # --- construction ---------------------------------------------------------------------------------------------
 
@@ -333,6 +334,19 @@ class Geometry:
             return items // self.index.unit
         assert self._unit_starts is not None
         return np.searchsorted(self._unit_starts, items, "right") - 1
+
+    def bounds(self, units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where units of whole items begin and end in the payload (not for tiled chunks)."""
+        if self._offsets is not None:
+            return self._offsets[units], self._offsets[units + 1]
+        if isinstance(self.index.stored, int):
+            return units * self.index.stored, (units + 1) * self.index.stored
+        size: int = self.item_bytes  # type: ignore[assignment]  # or there would be offsets
+        if self._unit_starts is not None:
+            return self._unit_starts[units] * size, self._unit_starts[units + 1] * size
+        k: int = self.index.unit  # type: ignore[assignment]
+        size *= k
+        return units * size, np.minimum(units * size + size, self._payload)
 
     @property
     def unit_offsets(self) -> np.ndarray | None:
