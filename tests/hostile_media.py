@@ -27,7 +27,7 @@ SPACE = 3 << 30
 """Bytes of address space that the process may have; libraries' code and threads take one of them."""
 KINDS = {
     "bmp": ["bmp"], "gif": ["gif"], "jpeg": ["jpeg"], "png": ["png"], "apng": ["png"], "webp": ["webp"],
-    "tiff": ["tiff"], "jp2": ["jpeg2000"], "avif": ["avif"], "jxl": ["jxl"], "heif": ["avif"], "exr": ["hdr", "tiff"],
+    "tiff": ["tiff"], "jp2": ["jpeg2000"], "avif": ["avif"], "jxl": ["jxl"], "heif": ["avif"], "exr": ["exr", "hdr"],
     "misc-image": ["tga", "ico", "ppm", "qoi", "hdr", "sgi", "pcx", "xbm", "msp", "im", "dib"],
     "audio": ["wav", "flac", "mp3", "ogg", "opus"], "video": ["mp4", "mkv", "webm", "avi"], "dicom": ["dcm"],
     "nifti": ["nii", "nii.gz"], "pointcloud": ["las", "laz", "ply"], "mesh": ["ply", "stl"],
@@ -85,7 +85,7 @@ def warmed() -> None:
     out = io.BytesIO()
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(out, "JPEG")
     given(out.getvalue(), 100)
-    for module in ("imagecodecs", "soundfile", "pydicom", "laspy", "av", "simplejpeg", "qoi"):
+    for module in ("imagecodecs", "OpenEXR", "soundfile", "pydicom", "laspy", "av", "simplejpeg", "qoi"):
         __import__(module)
 
 

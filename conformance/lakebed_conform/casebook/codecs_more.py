@@ -213,3 +213,67 @@ for name, (file, clause) in FAULTS.items():
     def _(b: Book, name=name, file=file) -> None:
         budget(b, f"A Blosc2 chunk that is broken: {name.replace('_', ' ')}")
         b.refuses(stream(BLOSC2, NUMBERS, FULL, file), DATA, why="length and CRC agree with the broken chunk")
+
+
+# OpenEXR, laid by hand: scan lines without coding
+
+HALFS = np.array([[[0.5, -2.0, 0.0], [65504.0, 6e-8, np.inf]], [[1, 2, 3], [4, 5, 6]]], "<f2")
+
+
+def exr(planes: dict[str, np.ndarray], kind: int, window: tuple[int, int] = (0, 0), flags: int = 2) -> bytes:
+    """``planes`` by name, in the order of their names; the data window begins at ``window`` (x, y)."""
+    names = sorted(planes)
+    height, width = planes[names[0]].shape
+    x, y = window
+    box = struct.pack("<4i", x, y, x + width - 1, y + height - 1)
+    channels = b"".join(n.encode() + b"\0" + struct.pack("<iIii", kind, 0, 1, 1) for n in names) + b"\0"
+    values = {
+        "channels": ("chlist", channels), "compression": ("compression", b"\0"), "dataWindow": ("box2i", box),
+        "displayWindow": ("box2i", struct.pack("<4i", 0, 0, 9, 9)), "lineOrder": ("lineOrder", b"\0"),
+        "pixelAspectRatio": ("float", struct.pack("<f", 1)), "screenWindowCenter": ("v2f", bytes(8)),
+        "screenWindowWidth": ("float", struct.pack("<f", 1)),
+    }  # fmt: skip
+    head = b"\x76\x2f\x31\x01" + struct.pack("<I", flags)
+    for name, (form, data) in values.items():
+        head += name.encode() + b"\0" + form.encode() + b"\0" + struct.pack("<I", len(data)) + data
+    lines = [b"".join(planes[n][row].tobytes() for n in names) for row in range(height)]
+    start = len(head) + 1 + 8 * height
+    places = b"".join(struct.pack("<Q", start + row * (8 + len(lines[0]))) for row in range(height))
+    blocks = b"".join(struct.pack("<iI", y + row, len(line)) + line for row, line in enumerate(lines))
+    return head + b"\0" + places + blocks
+
+
+EXRS: dict[str, tuple[np.ndarray, bytes, str]] = {
+    "rgb_half": (HALFS, exr({n: HALFS[..., i] for i, n in enumerate("RGB")}, 1), "RGB halfs, stored as B, G, R"),
+    "window": (HALFS, exr({n: HALFS[..., i] for i, n in enumerate("RGB")}, 1, (-5, 3)), "a data window elsewhere"),
+    "gray_float": (FLOATS[..., 0], exr({"Y": FLOATS[..., 0]}, 2), "luminance in floats"),
+    "depth": (FLOATS[..., 1], exr({"Z": FLOATS[..., 1]}, 2), "one channel of another name"),
+    "ids": (PLAIN["uint32"], exr({"id": PLAIN["uint32"]}, 0), "unsigned integers"),
+}
+for name, (array, file, words) in EXRS.items():
+
+    @case(f"picture/exr_{name}", "picture.exr", "codec.exr", features=("codec.exr", *_needs(array)))
+    def _(b: Book, array=array, file=file, words=words) -> None:
+        b.explain(f"OpenEXR: {words}", "Channels in the file's order, or cut to 8 bits, are other colours.")
+        shape: list[int | None] = [None, None, *array.shape[2:]]
+        b.reads(one([array], shape=shape, codecs=[[{"name": "exr"}]], encode=[lambda d: file]), {"x": [array]})
+
+
+for name, flags in {"deep": 0x802, "parts": 0x1002}.items():
+
+    @case(f"media/exr_{name}", "picture.exr", "media.corrupt", features=("codec.exr", "dtype.float16"))
+    def _(b: Book, name=name, flags=flags) -> None:
+        b.explain(f"OpenEXR with {name}", "What has no array is refused and not guessed.")
+        good = EXRS["rgb_half"][1]
+        dataset = replaced("exr", good[:4] + struct.pack("<I", flags) + good[8:], (good, HALFS))
+        b.refuses(dataset, DATA, why="length and CRC agree with the file", also=("E_CODEC_UNSUPPORTED",))
+
+
+@case("media/exr_cut", "media.corrupt", "codec.exr", features=("codec.exr", "dtype.float16"))
+def _(b: Book) -> None:
+    """OpenEXR that ends in its last row
+
+    Libraries leave what is absent as it was.
+    """
+    good = EXRS["rgb_half"][1]
+    b.refuses(replaced("exr", good[:-1], (good, HALFS)), DATA, why="length and CRC agree with the file")

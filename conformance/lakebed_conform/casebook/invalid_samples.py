@@ -72,7 +72,7 @@ TENSORS: dict[str, tuple[dict[str, Any], str, tuple[str, ...], tuple[str, ...]]]
                      "fidelity": "lossy"}, ARGUMENT, ("E_FIDELITY",), ("codec.encode", "codec.takes")),
     "text_in_png": ({"codecs": [[{"name": "png"}]], "dtype": "uint8", "shape": [None], "htype": "text"}, ARGUMENT,
                     ("E_FIDELITY_LABEL",), ("htype.media",)),
-    "reserved_codec": ({"codecs": [[{"name": "exr"}]], "dtype": "uint8", "shape": [None]}, ARGUMENT, (),
+    "reserved_codec": ({"codecs": [[{"name": "brotli"}]], "dtype": "uint8", "shape": [None]}, ARGUMENT, (),
                        ("codec.refused", "codec.registry")),
 }  # fmt: skip
 

@@ -54,6 +54,7 @@ PARAMS: dict[str, dict[str, tuple[Any, bool]]] = {
     "avif": {"lossless": (bool, False), "quality": (range(101), False),
              "subsampling": (("4:4:4", "4:2:2", "4:2:0"), False), "speed": (range(11), False)},
     "jxl": {"lossless": (bool, False), "distance": ((0.05, 25.0), False), "effort": (range(1, 10), False)},
+    "exr": {"compression": (("none", "zip"), False)},
     "qoi": {"channels": ((3, 4), False)}, "ppm": {"bits": ((1, 8, 16, 32), False)}, "sgi": {"bits": ((8,), False)},
     "ico": {"bits": ((1, 8, 16), False)}, "im": {"bits": ((1, 8, 16, 32), False)}, "xbm": {"bits": ((1,), False)},
     "msp": {"bits": ((1,), False)}, "pcx": {"bits": ((1, 8), False)}, "dib": {"bits": ((1, 8, 24), False)},

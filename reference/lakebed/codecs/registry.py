@@ -12,6 +12,7 @@ from . import (
     deflate,
     delta,
     dib,
+    exr,
     flac,
     gif,
     hdr,
@@ -48,7 +49,7 @@ from . import (
 from .row import Codec
 
 _BYTES = (lz4, zstd, deflate, shuffle, bitshuffle, delta, narrow, quantize, pcodec, blosc2)
-_PICTURES = (jpeg, png, webp, tiff, bmp, gif, jpeg2000, avif, jxl, jxl_jpeg, qoi, hdr, ppm, sgi, ico, im, xbm)
+_PICTURES = (jpeg, png, webp, tiff, bmp, gif, jpeg2000, avif, jxl, jxl_jpeg, qoi, hdr, exr, ppm, sgi, ico, im, xbm)
 _VIDEO = (video.MP4, video.MKV, video.WEBM, video.AVI)
 _OTHERS = (wav.ROW, flac.ROW, mp3.VORBIS, mp3.OPUS, nii.ROW, nii.GZ, las.ROW, las.LAZ, ply.ROW, stl.ROW)
 _WEAK = (msp.ROW, pcx.ROW, dib.ROW, mp3.ROW, tga.ROW)
@@ -63,7 +64,7 @@ REFUSED = {
     "wmf": "drawing commands that only one operating system turns into pixels",
 }
 """Formats that are never stored, and why [codec.refused]."""
-RESERVED = ("exr",)
+RESERVED: tuple[str, ...] = ()
 """Names that a later version may define."""
 
 
