@@ -153,6 +153,8 @@ def test_exit_codes_and_files(tmp_path):
     assert cli("run", "--format", "1.0", "--port", "null:liar", "--only", "chunk/*").returncode == 1
     assert cli("run", "--format", "1.0", "--port", "own", "--role", "migrator").returncode == 3
     assert cli("run", "--format", "1.0", "--port", "no/such/port", "--only", "chunk/minor_7").returncode == 2
+    done = cli("run", "--format", "1.0", "--port", "own", "--html", str(tmp_path / "no/such/page.html"))
+    assert done.returncode == 2 and "its folder is absent" in done.stderr
     assert cli("report", files["results"], "--html", str(tmp_path / "again.html")).returncode == 0
     assert (tmp_path / "again.html").read_text() == Path(files["html"]).read_text()
 

@@ -64,6 +64,7 @@ def run_(
     """Run the cases against one port."""
     from lakebed_conform.run import run
 
+    _places(results, html, junit, badge, write_baseline)
     spec = find_port(port)
     every = load_cases(format_)
     baseline = baseline or spec.baseline
@@ -92,6 +93,13 @@ def _print(outcome: Outcome, cases: list[Case], port: str, each: bool) -> None:
         click.secho(line, fg=colour)
 
 
+def _places(*paths: Path | None) -> None:
+    """Refuse what cannot be written before a run, not after it."""
+    for path in filter(None, paths):
+        if path.is_dir() or not path.resolve().parent.is_dir():
+            raise SuiteError(f"{path} cannot be written: " + ("a folder" if path.is_dir() else "its folder is absent"))
+
+
 def _reports(
     outcome: Outcome, html: Path | None, junit: Path | None, badge: Path | None, matrix: Path | None = None
 ) -> None:
@@ -118,6 +126,7 @@ def _reports(
 @click.option("--matrix", type=click.Path(exists=True, path_type=Path), help="cells that `matrix --json` wrote")
 def report_(results: Path, html: Path | None, junit: Path | None, badge: Path | None, matrix: Path | None) -> None:
     """Make reports from a results file."""
+    _places(html, junit, badge)
     outcome = read_results(results)
     _reports(outcome, html, junit, badge, matrix)
     click.echo(headline(outcome.results))

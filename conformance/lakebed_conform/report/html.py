@@ -40,8 +40,8 @@ def html_page(
 
 
 _LEGEND = [("pass", "passed"), ("fail", "failed"), ("xfail", "listed"), ("skip", "not asked")]
-_SECTIONS = [("summary", "Summary"), ("failures", "Failures"), ("areas", "Areas"), ("skipped", "Not asked"),
-             ("clauses", "Clauses"), ("features", "Features"), ("cases", "Cases")]  # fmt: skip
+_SECTIONS = [("summary", "Summary"), ("failures", "Failures"), ("matrix", "Matrix"), ("slack", "Fidelity"),
+             ("areas", "Areas"), ("skipped", "Not asked"), ("clauses", "Clauses"), ("features", "Features"), ("cases", "Cases")]  # fmt: skip
 
 
 def _summary(outcome: Outcome, title: str) -> str:
