@@ -5,7 +5,7 @@ import * as document from "./document.js";
 import {HEAD, openChunk} from "./chunk.js";
 import {Item, decodeUnit, judgeDims, judgeUse, listCommits, newest, readManifest} from "./dataset.js";
 import {dtypeOf} from "./dtypes.js";
-import {isMedia} from "./codecs.js";
+import {judgeKnown} from "./codecs.js";
 import {judgeSeek} from "./seek.js";
 import {fits, isExact, judgeItem} from "./htypes.js";
 
@@ -24,17 +24,14 @@ class Findings {
   };
   fault = (...what) => this.tell(false, ...what);
   note = (...what) => this.tell(true, ...what);
-  refused(e, note = false) {
-    if (!(e instanceof LakebedError)) throw e;
-    this.tell(note, e.code, e.clause, e.detail, e.object, e.offset);
-    return null;
-  }
   // What the task gives, or null when it was refused.
   async attempt(task, note = false) {
     try {
       return await task();
     } catch (e) {
-      return this.refused(e, note);
+      if (!(e instanceof LakebedError)) throw e;
+      this.tell(note, e.code, e.clause, e.detail, e.object, e.offset);
+      return null;
     }
   }
 }
@@ -152,21 +149,17 @@ async function checkChunk(store, object, uses, name, found) {
 
 // Every unit of a chunk: checksums, decoding. Tells which can be believed.
 async function checkUnits(index, bytes, found) {
-  const bad = new Set();
+  const {object, pipelines} = index, bad = new Set(), known = [];
+  for (const p of pipelines) known.push(await found.attempt(() => (judgeKnown(p, {object}), true), true));
   // Units without bytes may be 2^26: one stands for all. A chunk of nothing but faults is listed to the hundredth.
   const empty = index.P === 0 && index.bytes.sum === 0 && !index.codec.values && index.crc.every((c) => c === 0);
   let u = 0;
   for (let at = 64; u < (empty ? Math.min(index.U, 1) : index.U) && bad.size < 100; u++) {
     const stored = bytes.subarray(at, (at += index.unitStored(u)));
-    try {
-      index.verify(u, stored);
-      await decodeUnit(index, u, stored);
-    } catch (e) {
-      bad.add(u);
-      found.refused(e, e.code === "E_CODEC_UNSUPPORTED");
-    }
+    const decode = () => !known[index.codec.at(u)] || decodeUnit(index, u, stored);
+    if (!(await found.attempt(() => (index.verify(u, stored), decode())))) bad.add(u);
   }
-  return (unit) => !bad.has(unit) && (unit < u || empty);
+  return (unit) => known[index.codec.at(unit)] && !bad.has(unit) && (unit < u || empty);
 }
 
 // What slices of one tensor use: ranges, shapes, fidelity, values. Ends at the first sample that is not the tensor's.
@@ -197,7 +190,7 @@ async function checkUse(index, bytes, {t, slices}, good, found) {
       if (!pipelines.has(p)) judgeFidelity(t, pipeline, label, broken);
       pipelines.add(p);
       if (label && isLossyFile(pipeline, stored)) broken("htype.lossless.stored", `a lossy file in ${t.htype}`);
-      if (!good(u) || t.misfit || isMedia(pipeline)) continue;
+      if (!good(u) || t.misfit) continue;
       if (seen.unit !== u) Object.assign(seen, {unit: u, bytes: await decodeUnit(index, u, stored)});
       // [htype.link.secret] binds writers only.
       const tell = (code, clause, detail) => clause !== "htype.link.secret"

@@ -141,18 +141,26 @@ function quantize(x, {dtype, max_abs_error}, length, bad) {
   return out;
 }
 
+// Refuses a pipeline that this port cannot decode [codec.unknown] [codec.params.unknown].
+export function judgeKnown(pipeline, {object, offset}) {
+  const rule = (ok, clause, detail) => ok || fail("E_CODEC_UNSUPPORTED", `codec.${clause}`, detail, object, offset);
+  for (const c of pipeline) {
+    const codec = codecOf(c), name = c.get("name");
+    rule(codec?.decode, "unknown", `codec ${name} is not in this port`);
+    const odd = [...c.keys()].find((k) => k !== "name" && !Object.hasOwn(codec.params, k));
+    rule(odd === undefined, "params.unknown", `${name} with parameter ${odd}`);
+  }
+}
+
 // The decoded bytes of a unit of `length` decoded bytes [codec.length]. `where` is {object, offset} for errors.
-export async function decode(pipeline, bytes, length, {object, offset} = {}) {
-  const bad = (clause, detail) => fail("E_CODEC_DATA", `codec.${clause}`, detail, object, offset);
-  const cannot = (clause, detail) => fail("E_CODEC_UNSUPPORTED", `codec.${clause}`, detail, object, offset);
+export async function decode(pipeline, bytes, length, where = {}) {
+  const bad = (clause, detail) => fail("E_CODEC_DATA", `codec.${clause}`, detail, where.object, where.offset);
+  judgeKnown(pipeline, where);
   // In encode order: what each step takes; after `quantize`, the least and most that it can be.
   let least = length, most = length;
   const steps = pipeline.map((c) => {
     const codec = codecOf(c), params = Object.fromEntries([...c].map(([k, v]) => [k, plain(v)]));
     const {name, size, dtype} = params;
-    if (!codec?.decode) cannot("unknown", `codec ${name} is not in this port`);
-    const odd = Object.keys(params).find((k) => k !== "name" && !Object.hasOwn(codec.params, k));
-    if (odd) cannot("params.unknown", `${name} with parameter ${odd}`);
     const step = {name, codec, params, least, most};
     if (name === "narrow") least = most = 16 + Math.floor(least / size) * params.width + (least % size);
     if (name === "quantize") {

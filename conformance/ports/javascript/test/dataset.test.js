@@ -10,7 +10,9 @@ import {FetchStore, Writer, check, open} from "../src/index.js";
 import {MemoryStore} from "./memory.js";
 import {FolderStore} from "../src/folder.js";
 import {seal} from "../src/document.js";
-import {crc32, sha256, view} from "../src/bytes.js";
+import {concat, crc32, sha256, view} from "../src/bytes.js";
+import {END, HEAD, makeIndex} from "../src/chunk.js";
+import {Column, pack} from "../src/columns.js";
 
 const CASES = fileURLToPath(new URL("../../../cases/1.0/", import.meta.url));
 const item = (dtype, shape, data) => ({dtype, shape, bytes: new Uint8Array(data.buffer)});
@@ -49,6 +51,23 @@ test("every flipped bit of a chunk is found, and no wrong value returned [safety
     assert.ok(bit < 512 ? String(read) === "2,,1,2" : typeof read === "string", `bit ${bit}: ${read}`);
     assert.ok((await check(store)).some((f) => !f.note), `bit ${bit}`);
   }
+});
+
+test("of units without decoder the checksums are held, however many they are, and one note tells of them", async () => {
+  const pipeline = [new Map([["name", "zstd"]])], n = 300, of = (v) => new Column(n, v), crcs = Array.from({length: n}, (_, i) => crc32(Uint8Array.of(i & 255)));
+  const index = pack(makeIndex({tensor: "", row: 0, dtype: "uint8", samples: n, missing: of(0), shape: [], tile: null, unit: of(1), pipelines: [pipeline], codec: of(0), stored: of(1), crc: of(crcs)}));
+  const trailer = new Uint8Array(40), d = view(trailer);
+  d.setUint32(0, n, true), d.setUint32(8, index.length, true), d.setUint16(12, 1, true), trailer.set(END, 32);
+  d.setUint32(28, crc32(trailer.subarray(0, 28), crc32(index)), true);
+  const bytes = concat([HEAD, Uint8Array.from({length: n}, (_, i) => i), index, trailer]), {doc, store} = await tiny();
+  const put = async (damaged) => {
+    const name = await sha256(damaged), x = {...doc.tensors.x, chunks: {name: [name], payload: n, index: index.length}, slices: {chunk: 0, first: 0, count: [n]}};
+    store.objects = new Map([["commits/main/0000000001.json", seal({...doc, length: n, tensors: {x}})], [`chunks/${name.slice(0, 2)}/${name}.chunk`, damaged]]);
+    return (await check(store)).map((f) => f.code);
+  };
+  assert.deepEqual(await put(bytes), ["E_CODEC_UNSUPPORTED"]);
+  bytes[64 + 250] ^= 1;
+  assert.deepEqual(await put(bytes), ["E_CODEC_UNSUPPORTED", "E_UNIT_CRC"]);
 });
 
 test("members of a commit: each refusal by its code", async () => {
