@@ -41,7 +41,8 @@ def html_page(
 
 _LEGEND = [("pass", "passed"), ("fail", "failed"), ("xfail", "listed"), ("skip", "not asked")]
 _SECTIONS = [("summary", "Summary"), ("failures", "Failures"), ("matrix", "Matrix"), ("slack", "Fidelity"),
-             ("areas", "Areas"), ("skipped", "Not asked"), ("clauses", "Clauses"), ("features", "Features"), ("cases", "Cases")]  # fmt: skip
+             ("areas", "Areas"), ("skipped", "Not asked"), ("clauses", "Clauses"),
+             ("features", "Features"), ("cases", "Cases")]  # fmt: skip
 
 
 def _summary(outcome: Outcome, title: str) -> str:
