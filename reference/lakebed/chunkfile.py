@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from . import codecs, dtypes
+from . import codecs, dtypes, threads
 from .checksum import crc32
 from .codecs.seek import judged, seek_entries
 from .columns import at, entries, prefix
@@ -29,6 +29,7 @@ from .stores.store import Store
 
 LARGEST_RATIO = 8 * 32768  # of any array pipeline: a filter gives eight bytes for one, zstd 32,768
 MOST_ROWS = 1 << 22  # items whose places are kept at hand, eight bytes each
+FETCHES = 32  # tiled items fetched at once where every look is a request
 KEPT_UNITS = 2  # decoded units of many items that stay at hand
 Region = tuple[slice, ...]
 Spread = Callable[..., Iterable[Any]]  # like map; a thread pool's map decodes units side by side
@@ -536,7 +537,8 @@ class ChunkFile:
         """Like :meth:`sample` for each; stored bytes are fetched together, units decoded once, through ``spread``."""
         found = [self.geometry.items_of(number) for number in numbers]
         if self.index.tile is not None:
-            return [self.sample(number) for number in numbers]
+            side_by_side = spread if self._view is not None else threads.spread(FETCHES, "tiles")
+            return list(side_by_side(self.sample, numbers))
         owner = {i: self.geometry.unit_of(i) for span in found if span for i in range(span[0], span[0] + span[1])}
         contents: dict[int, Any] = {}
         for group in _by_bytes(map(self.geometry.unit, sorted(set(owner.values())))):
