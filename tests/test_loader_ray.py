@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,3 +94,35 @@ def test_a_row_that_does_not_fit_leaves_no_commit(full: lakebed.Dataset, tmp_pat
     with pytest.raises(Exception, match="E_TENSOR_ABSENT"):
         rows.map(lambda row: {"unknown": row["id"]}).write_datasink(DatasetSink(target))
     assert len(lakebed.open(str(tmp_path / "copy"))) == 0
+
+
+def test_a_worker_that_dies_once_is_replaced_and_no_row_is_lost_or_twice(full: lakebed.Dataset, tmp_path: Path) -> None:
+    died = tmp_path / "died"
+
+    def killed(row: dict[str, Any]) -> dict[str, Any]:
+        if row["id"] == ROWS // 2 and not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return row
+
+    target = new(tmp_path / "copy")
+    rows = ray.data.read_datasource(DatasetSource(full), override_num_blocks=4)
+    rows.map(killed).write_datasink(DatasetSink(target))
+    found = lakebed.open(str(tmp_path / "copy"))
+    assert died.exists() and found.number == target.number
+    assert sorted(found["id"][:].tolist()) == list(range(ROWS))
+
+
+def test_a_worker_that_always_dies_is_an_error_and_leaves_no_commit(full: lakebed.Dataset, tmp_path: Path) -> None:
+    def killed(row: dict[str, Any]) -> dict[str, Any]:
+        if row["id"] == ROWS // 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return row
+
+    target = new(tmp_path / "copy")
+    before = target.number
+    rows = ray.data.read_datasource(DatasetSource(full), override_num_blocks=4)
+    with pytest.raises(Exception, match=r"died|crashed"):
+        rows.map(killed, max_retries=1).write_datasink(DatasetSink(target))
+    found = lakebed.open(str(tmp_path / "copy"))
+    assert found.number == before and len(found) == 0

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch.utils.data import DataLoader, DistributedSampler  # noqa: E402
 
 import lakebed  # noqa: E402
 from lakebed.errors import LakebedError  # noqa: E402
+from lakebed.loaders import Skipped  # noqa: E402
 from lakebed.loaders.torch import IterableDataset, MapDataset, collate, in_turn  # noqa: E402
 from lakebed.names import chunk_key  # noqa: E402
 
@@ -68,19 +70,49 @@ def test_workers_and_distributed_sampler(ds: lakebed.Dataset, method: str) -> No
     for rank in range(2):
         sampler = DistributedSampler(rows, num_replicas=2, rank=rank, shuffle=True, seed=1)
         made = DataLoader(
-            rows,
-            batch_size=32,
-            sampler=sampler,
-            num_workers=2,
-            collate_fn=collate,
-            multiprocessing_context=method,
-            pin_memory=torch.cuda.is_available(),
+            rows, batch_size=32, sampler=sampler, num_workers=2, collate_fn=collate, multiprocessing_context=method
         )
         seen += ids(made)
-        if method == "spawn":
-            assert len(seen) == ROWS // 2
-            return
     assert sorted(seen) == list(range(ROWS))
+
+
+def test_uneven_ranks(ds: lakebed.Dataset) -> None:
+    """500 rows over 3 ranks: the sampler makes them equal by giving one row twice, the iterable dataset need not."""
+    rows = MapDataset(ds, ["id"])
+    padded: list[int] = []
+    exact: list[int] = []
+    for rank in range(3):
+        sampler = DistributedSampler(rows, num_replicas=3, rank=rank)
+        padded += ids(DataLoader(rows, batch_size=32, sampler=sampler, collate_fn=collate))
+        batches = IterableDataset(ds, tensors=["id"], shuffle=True, batch_size=32, rank=rank, world_size=3)
+        exact += ids(DataLoader(batches, batch_size=None, num_workers=2))
+    assert len(padded) == 501 and set(padded) == set(range(ROWS))
+    assert sorted(exact) == list(range(ROWS))
+
+
+def test_spawned_workers_and_the_iterable_dataset(ds: lakebed.Dataset) -> None:
+    batches = IterableDataset(ds, tensors=["id", "picture"], shuffle="full", batch_size=32)
+    made = DataLoader(batches, batch_size=None, num_workers=2, multiprocessing_context="spawn")
+    assert sorted(ids(made)) == list(range(ROWS))
+
+
+def test_pinned_memory(ds: lakebed.Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every tensor of a batch is pinned, in lists too, and what is no tensor comes through. Without an accelerator
+    torch pins nothing, so here a copy takes the place of the pinned memory."""
+    from torch.utils.data._utils.pin_memory import pin_memory
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        batches = IterableDataset(ds, batch_size=16)
+        batch = next(iter(DataLoader(batches, batch_size=None, num_workers=1, pin_memory=True)))
+    if not torch.cuda.is_available():
+        monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self, *_: self.clone())
+    pinned = pin_memory(batch)
+    assert pinned["text"] == [f"row {i}" for i in range(16)]
+    pairs = [(batch["id"], pinned["id"]), *zip(batch["picture"], pinned["picture"], strict=True)]
+    assert len(pairs) == 17
+    for before, after in pairs:
+        assert torch.equal(before, after) and before.data_ptr() != after.data_ptr()
 
 
 @pytest.mark.parametrize("workers", [0, 2, 3])
@@ -134,16 +166,21 @@ def test_turns() -> None:
     assert in_turn([3, 3, 2], 8) == [3, 3, 2] == in_turn([3, 3, 2], 99)
 
 
-def test_an_error_in_a_worker_keeps_its_code(ds: lakebed.Dataset, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def bad(ds: lakebed.Dataset, tmp_path_factory: pytest.TempPathFactory) -> lakebed.Dataset:
+    """One picture is damaged."""
     (ref,) = ds.commit_info.tensors["picture"].own.chunks
-    copy = tmp_path / "ds"
+    copy = tmp_path_factory.mktemp("bad") / "ds"
     for entry in ds.store.list(""):
         (copy / entry.key).parent.mkdir(parents=True, exist_ok=True)
         (copy / entry.key).write_bytes(ds.store.get(entry.key))
     data = bytearray((copy / chunk_key(ref.name)).read_bytes())
     data[64 + ref.payload // 2] ^= 255
     (copy / chunk_key(ref.name)).write_bytes(data)
-    bad = lakebed.open(str(copy))
+    return lakebed.open(str(copy))
+
+
+def test_an_error_in_a_worker_keeps_its_code(bad: lakebed.Dataset) -> None:
     for made in (
         DataLoader(MapDataset(bad), batch_size=16, num_workers=2, collate_fn=collate),
         DataLoader(IterableDataset(bad, batch_size=16), batch_size=None, num_workers=2),
@@ -152,6 +189,27 @@ def test_an_error_in_a_worker_keeps_its_code(ds: lakebed.Dataset, tmp_path: Path
             list(made)
     with pytest.raises(LakebedError, match="E_UNIT_CRC"):
         list(DataLoader(MapDataset(bad), batch_size=16, collate_fn=collate))
+
+
+def write_down(path: str, skipped: Skipped) -> None:
+    with open(path, "a") as file:
+        file.write(f"{skipped.row} {skipped.tensor} {skipped.error.code}\n")
+
+
+def test_rows_that_workers_skip_are_told(bad: lakebed.Dataset, tmp_path: Path, capfd: Any) -> None:
+    """By a warning of the process that skipped it, or by a function of one's own."""
+    told = tmp_path / "told"
+    batches = IterableDataset(bad, batch_size=16, shuffle=True, on_error=partial(write_down, str(told)))
+    found = ids(DataLoader(batches, batch_size=None, num_workers=2))
+    (lost,) = set(range(ROWS)) - set(found)
+    assert len(found) == ROWS - 1 and told.read_text() == f"{lost} picture E_UNIT_CRC\n"
+    batches = IterableDataset(bad, batch_size=16, on_error="skip")
+    with pytest.warns(RuntimeWarning, match=f"row {lost} was left out"):
+        assert len(ids(DataLoader(batches, batch_size=None))) == ROWS - 1
+    made = DataLoader(batches, batch_size=None, num_workers=2, multiprocessing_context="spawn")
+    assert sorted(ids(made)) == sorted(found)
+    warned = capfd.readouterr().err
+    assert f"row {lost} was left out, its 'picture' cannot be read" in warned and "[E_UNIT_CRC unit.crc]" in warned
 
 
 def test_a_worker_that_dies_is_an_error_and_no_hang(ds: lakebed.Dataset) -> None:

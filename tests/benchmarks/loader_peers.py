@@ -5,7 +5,8 @@
 Every way runs in a process of its own (``--child``), under the interpreter named for it, else under this one; peers
 are taken in turns, round after round. A child writes the same files in its format once; its clock runs over one
 epoch, shuffled, batches of 32, every picture decoded to an array of its own size, two workers or threads. What an
-epoch gave is compared with what was written: their number and the sum of their heights and widths.
+epoch gave is compared with what was written: their number and the sum of their heights and widths. ``of the decoder``
+is the median over the rounds of each round's ratio to the decoder in that round.
 """
 
 from __future__ import annotations
@@ -267,11 +268,10 @@ def main() -> None:
     pythons = dict(word.split("=", 1) for word in arguments.python)
     ways = arguments.only.split(",") if arguments.only else list(WAYS)
     seen = compared(arguments.images, arguments.rounds, ways, pythons)
-    best = arguments.images / median(seen[FLOORS[0]])
     print("| way | images/s | of the decoder |\n|---|---:|---:|")
     for name, seconds in sorted(seen.items(), key=lambda row: median(row[1])):
-        rate = arguments.images / median(seconds)
-        print(f"| {name} | {rate:.0f} | {rate / best:.2f} |")
+        ratio = median(best / one for best, one in zip(seen[FLOORS[0]], seconds, strict=True))
+        print(f"| {name} | {arguments.images / median(seconds):.0f} | {ratio:.2f} |")
 
 
 if __name__ == "__main__":
