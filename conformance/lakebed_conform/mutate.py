@@ -1,8 +1,8 @@
 """The suite measured: every seeded bug is put into a copy of its implementation and the suite run until it turns red.
 
 Patches go into a copy in a temporary folder, never into the source. The case that killed a mutant last time
-(RESULTS.json) is asked first; only where it does not, all others. A run is written down as it goes, so that one that
-was broken off can be taken up again.
+(RESULTS.json) is asked first; only where it does not, all others, those that enter the changed function first. A run
+is written down as it goes, so that one that was broken off can be taken up again.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ from lakebed_conform.mutants import (
     table,
 )
 from lakebed_conform.ports import Port, PortSpec
+from lakebed_conform.reach import Place, chosen, reached
 from lakebed_conform.results import RED
-from lakebed_conform.run import run, run_case
+from lakebed_conform.run import run_case
 from lakebed_conform.weaker import weaker
 
 __all__ = [
@@ -118,12 +119,14 @@ def mutate(
     """
     tasks = [t for t in select(load_cases(format)) if t[0].level == "must" or t[0].kind in ("write", "lossy")]
     journal = Journal(source, format, mutants, tasks, compare)
-    fates = journal.read() if resume else journal.clear() or []
+    if not resume:
+        journal.clear()
+    fates = journal.read()
     with tempfile.TemporaryDirectory(prefix="lakebed-mutate-") as scratch:
         todo = [m for m in mutants if m.id not in {f.id for f in fates}]
         if todo:
             crew = _Crew(source, format, Path(scratch), compare, last_fates(mutants_folder()) if last is None else last)
-            crew.good = _good(Copy(source, _folder(crew.scratch, "base")), format, tasks, jobs)
+            crew.survey(Copy(source, _folder(crew.scratch, "base")), tasks, jobs)
 
             def done(fate: Fate) -> None:
                 journal.add(fate)
@@ -142,23 +145,27 @@ def _folder(scratch: Path, name: str) -> Path:
     return path
 
 
-def _good(copy: Copy, format: str, tasks: list[Task], jobs: int) -> list[Task]:
-    """The tasks that the unchanged source passes, the quickest first."""
-    outcome = run(copy.spec, format, tasks, every=[], jobs=jobs)
-    if outcome.header["hello_status"] != "ok":
-        raise SuiteError("the source does not answer hello")
-    passed = [(r.seconds, n) for n, r in enumerate(outcome.results) if r.status == "pass"]
-    return [tasks[n] for _, n in sorted(passed)]
-
-
 class _Crew:
     """Workers, each with its own copy."""
 
     def __init__(self, source: Path, format: str, scratch: Path, compare: bool, last: dict[str, Fate]) -> None:
         self.source, self.format, self.scratch, self.compare, self.last = source, format, scratch, compare, last
+        self.pristine = source
         self.good: list[Task] = []
+        self.entered: dict[Place, set[int]] = {}
         self.todo: queue.SimpleQueue[Mutant] = queue.SimpleQueue()
         self.trouble: list[BaseException] = []
+
+    def survey(self, copy: Copy, tasks: list[Task], jobs: int) -> None:
+        """The tasks that the unchanged source passes, the quickest first, and the functions that each enters."""
+        results, entered = reached(copy.spec, copy.root, self.format, tasks, self.scratch, jobs)
+        passed = sorted((r.seconds, n) for n, r in enumerate(results) if r is not None and r.status == "pass")
+        if not passed:
+            raise SuiteError("the source passes no case")
+        self.pristine = copy.root  # the source itself may change while this runs
+        number = {n: new for new, (_, n) in enumerate(passed)}
+        self.good = [tasks[n] for _, n in passed]
+        self.entered = {place: {number[n] for n in ns if n in number} for place, ns in entered.items()}
 
     def work(self, mutants: list[Mutant], jobs: int, done: Callable[[Fate], None]) -> None:
         for m in mutants:
@@ -205,12 +212,12 @@ class _Crew:
             elif not fate.by:
                 self._kill(fate, m, port, hello.reply, last.by, place)
             if self.compare:
-                tasks = _ordered(m, self.good, last.exit_by)
+                tasks = [task for task, can in self._ordered(m, last.exit_by) if can]
                 fate.weaker, fate.exit_by = weaker(port, hello.reply, self.format, tasks, place)
         return fate
 
     def _kill(self, fate: Fate, m: Mutant, port: Port, hello: dict, first: str, place: Path) -> None:
-        for case, role in _ordered(m, self.good, first):
+        for (case, role), _ in self._ordered(m, first):
             limited = replace(case, seconds=min(case.seconds, SECONDS))
             result = run_case(port, hello, self.format, limited, role, place)
             fate.ran += 1
@@ -218,15 +225,17 @@ class _Crew:
                 fate.by, fate.how = f"{case.id} {role}", f"{result.status}: {result.detail}"[:300]
                 return
 
+    def _ordered(self, m: Mutant, first: str) -> list[tuple[Task, bool]]:
+        """Every task, and whether it enters a function that was changed: these first. Among them the task that told
+        the mutant last time, then cases of its clause, then of its chapter (the quickest of each first), then the
+        rest, spread over the areas."""
+        chapter = m.clause.rsplit(".", 1)[0]
+        can = chosen(self.pristine, m.patches, self.entered)
 
-def _ordered(m: Mutant, tasks: list[Task], first: str) -> list[Task]:
-    """The task that told it last time, then cases of the mutant's clause, then of its chapter (the quickest of each
-    first), then the rest, spread over the areas."""
-    chapter = m.clause.rsplit(".", 1)[0]
+        def rank(n: int) -> tuple[int, int]:
+            name, clauses = f"{self.good[n][0].id} {self.good[n][1]}", self.good[n][0].clauses
+            near = 1 if m.clause in clauses else 2 if any(c.startswith(chapter) for c in clauses) else 3
+            near += 0 if can(n) else 3
+            return (0, 0) if name == first else (near, hash_of(name) if near in (3, 6) else n)
 
-    def rank(task: Task) -> tuple[int, int]:
-        name, clauses = f"{task[0].id} {task[1]}", task[0].clauses
-        near = 1 if m.clause in clauses else 2 if any(c.startswith(chapter) for c in clauses) else 3
-        return (0, 0) if name == first else (near, hash_of(name) if near == 3 else 0)
-
-    return sorted(tasks, key=rank)
+        return [(self.good[n], can(n)) for n in sorted(range(len(self.good)), key=rank)]
