@@ -204,7 +204,7 @@ def run(options: argparse.Namespace) -> list[list[Any]]:
             place = f"{folder}/c{n}"
             measured.append(child("write_commits", place, "", n) | child("read_commits", place, "", n))
         rows += series("commits of one row", steps, measured)
-        many = [30, 300]
+        many = [10, 30, 100, 300]
         rows += series("tensors", many, [child("tensors", f"{folder}/t{n}", "", n) for n in many])
         rows += series("", [1], [child("empty_commit", f"{folder}/e")])
     return rows
