@@ -185,21 +185,18 @@ def test_a_lying_entry_changes_no_frame(tmp_path, lie, monkeypatch):
 # --- bytes ------------------------------------------------------------------------------------------------------------
 
 
-LONG = {"mp4": 1, "mkv": 1, "avi_b": 1, "mp4_first": 1}
-
-
 @video
-@pytest.mark.parametrize("name", LONG)
+@pytest.mark.parametrize("name", ["mp4", "mkv", "avi_mjpeg"])
 def test_a_part_of_a_long_film_costs_few_bytes(tmp_path, name, fell):
-    data = made(FILMS[name], 250, (640, 480), noise=120)
-    assert len(data) > 6 * SPAN
+    data = made(FILMS[name], 240, (480, 360), noise=120)
+    assert len(data) > 3 * SPAN
     root = stored(tmp_path, data)
     with RangeServer(folder(root)) as server:
         tensor = lakebed.open(server.url)["t"]
         assert tensor.shapes[0]  # the index is at hand
         server.reset()
         found = tensor[0, 110:120]
-        assert server.requests <= 3 and server.bytes <= 4 * SPAN
+        assert server.requests <= 3 and server.bytes < min(4 * SPAN, 0.75 * len(data))
         server.reset()
         tensor[0, 112:118]
         assert server.bytes == 0, "what was verified is kept for the next part"
@@ -208,11 +205,11 @@ def test_a_part_of_a_long_film_costs_few_bytes(tmp_path, name, fell):
 
 @video
 def test_only_what_is_used_is_verified(tmp_path):
-    data = made(FILMS["mp4"], 250, (640, 480), noise=120)
+    data = made(FILMS["mp4"], 240, (480, 360), noise=120)
     root = stored(tmp_path, data)
     key = next((root / "chunks").glob("*/*.chunk"))
     clean = key.read_bytes()
-    offset = 64 + 5 * SPAN + 1000  # in the sixth MiB of the film, which the frames about 120 need
+    offset = 64 + 2 * SPAN + 1000  # in the third MiB of the film, which the frames about 85 need
     for place in (root, None):
         bad = bytearray(clean)
         bad[offset] ^= 1
@@ -221,14 +218,14 @@ def test_only_what_is_used_is_verified(tmp_path):
             tensor = lakebed.open(place)["t"]
             assert (tensor[0, 10:20] == played(data)[10:20]).all()
             with pytest.raises(LakebedError) as caught:
-                tensor[0, 100:140]
+                tensor[0, 60:130]
         else:
             with RangeServer(folder(root)) as server:
                 tensor = lakebed.open(server.url)["t"]
                 assert (tensor[0, 10:20] == played(data)[10:20]).all()
                 with pytest.raises(LakebedError) as caught:
-                    tensor[0, 100:140]
-        assert (caught.value.code, caught.value.offset) == ("E_UNIT_CRC", 64 + 5 * SPAN)
+                    tensor[0, 60:130]
+        assert (caught.value.code, caught.value.offset) == ("E_UNIT_CRC", 64 + 2 * SPAN)
 
 
 @pytest.mark.parametrize("ahead", [1, 3, 70])
@@ -264,7 +261,7 @@ def sound(form, subtype, seconds=20, rate=44100, channels=2, **how):
     tone = (tone + np.random.default_rng(1).normal(0, 0.02, tone.shape))[:, :channels]
     out = io.BytesIO()
     if form == "OGG":  # libsndfile overflows its stack when it is given all at once
-        with soundfile.SoundFile(out, "w", rate, channels, subtype=subtype, format=form) as file:
+        with soundfile.SoundFile(out, "w", rate, channels, subtype=subtype, format=form, **how) as file:
             for at in range(0, len(tone), 8192):
                 file.write(tone[at : at + 8192].astype("f4"))
     else:
@@ -278,8 +275,8 @@ SOUNDS = {
     "mp3_mono": ("MP3", "MPEG_LAYER_III", {"channels": 1}),
     "mp3_22050": ("MP3", "MPEG_LAYER_III", {"rate": 22050}),
     "mp3_8000": ("MP3", "MPEG_LAYER_III", {"rate": 8000, "seconds": 60}),
-    "ogg": ("OGG", "VORBIS", {"seconds": 90}),
-    "opus": ("OGG", "OPUS", {"rate": 48000, "seconds": 90}),
+    "ogg": ("OGG", "VORBIS", {"seconds": 30, "compression_level": 0.0}),
+    "opus": ("OGG", "OPUS", {"rate": 48000, "seconds": 70, "compression_level": 0.0}),
     "flac": ("FLAC", "PCM_16", {}),
     "wav": ("WAV", "PCM_24", {}),
     "wav_float": ("WAV", "FLOAT", {}),
@@ -293,7 +290,7 @@ def test_slices_of_sound_are_the_whole_to_the_bit(tmp_path, name, fell):
     data = sound(form, subtype, **how)
     tensor = lakebed.open(stored(tmp_path, data))["t"]
     whole = lakebed.read(data).array()
-    for low, high in parts(len(whole), 20):
+    for low, high in parts(len(whole), 4 if name == "opus" else 20):
         assert tensor[0, low:high].tobytes() == whole[low:high].tobytes(), (low, high)
     assert not fell
     assert not check(tmp_path / "d.lakebed").findings
@@ -351,8 +348,8 @@ def test_a_lying_mp3_entry_is_found_by_a_checker(tmp_path, lie, monkeypatch):
 @audio
 def test_a_damaged_mib_of_sound_is_an_error_and_not_silence(tmp_path):
     for name, form, subtype, how in [
-        ("mp3", "MP3", "MPEG_LAYER_III", {"seconds": 200}),
-        ("ogg", "OGG", "VORBIS", {"seconds": 200}),
+        ("mp3", "MP3", "MPEG_LAYER_III", {"seconds": 40, "compression_level": 0.0}),
+        ("ogg", "OGG", "VORBIS", {"seconds": 40, "compression_level": 0.0}),
         ("flac", "FLAC", "PCM_16", {}),
         ("wav", "WAV", "PCM_24", {}),
     ]:

@@ -109,7 +109,9 @@ def seek_entries(raw: Any) -> dict[int, Mapping[str, Any]]:
 def judged(entry: Mapping[str, Any], length: int, stored: int) -> Seek:
     """A map of an index as a value, for an item of ``length`` entries in a unit of ``stored`` bytes.
 
-    Errors: E_INDEX_SEEK, by the rules of the table; nothing is allocated that the index does not hold already.
+    Errors: E_INDEX_SEEK [seek.codec] [seek.base] [seek.start] [seek.step] [seek.trim] [seek.colour] [seek.rotation]
+    [seek.head] [seek.points] [seek.at] [seek.offset] [seek.bytes] [seek.before]; of the unit, who asks [seek.unit].
+    Nothing is allocated that the index does not hold already.
     """
     found = Seek(
         codec=_text(entry.get("codec")),
