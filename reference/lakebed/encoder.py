@@ -86,8 +86,7 @@ def _file(tensor: Declared, file: EncodedFile) -> Item:
     kept = codecs.kept(file.format, file.data, tensor.formats)
     if kept is None:
         return _transcoded(tensor, file)
-    array = file.verify()
-    shape = _file_shape(tensor, file)
+    array, shape = _file_array(tensor, file)
     htypes.check_shape(tensor.shape, shape)
     if tensor.dtype != file.dtype and tensor.dtype not in file.also:
         detail = f"{_name(file)} holds {file.dtype}, the tensor {tensor.dtype}"
@@ -101,11 +100,16 @@ def _file(tensor: Declared, file: EncodedFile) -> Item:
     return Item(shape, data=kept[1], pipeline=codecs.verbatim(kept[0]), seek=codecs.seek_entry(*kept))
 
 
-def _file_shape(tensor: Declared, file: EncodedFile) -> tuple[int, ...]:
-    """A grey picture has a last axis of one in a tensor of rank three [media.gray]."""
+def _file_array(tensor: Declared, file: EncodedFile) -> tuple[np.ndarray | None, tuple[int, ...]]:
+    """The file decoded whole (None for video), and the shape it stands for: a grey picture has a last axis of one in a
+    tensor of rank three [media.gray], an animated one all its frames in one of rank four [picture.frames]."""
+    array = file.verify()
+    film = codecs.film_shape(file.format, file.data) if len(tensor.shape) == 4 else None
+    if film is not None:
+        return file.film(film), film
     if len(file.shape) == 2 and len(tensor.shape) == 3:
-        return (*file.shape, 1)
-    return file.shape
+        return array, (*file.shape, 1)
+    return array, file.shape
 
 
 def _transcoded(tensor: Declared, file: EncodedFile) -> Item:
@@ -113,8 +117,8 @@ def _transcoded(tensor: Declared, file: EncodedFile) -> Item:
         takes = codecs.names(tensor.pipelines)
         detail = f"{_name(file)} is {file.format}; this tensor stores {takes}, and its fidelity is exact"
         raise error("E_FILE_FORMAT", "media.transcode", detail)
-    array = file.verify()
-    value = htypes.encode_sample(tensor, np.array(array).reshape(_file_shape(tensor, file)))
+    array, shape = _file_array(tensor, file)
+    value = htypes.encode_sample(tensor, np.array(array).reshape(shape))
     return _encoded(tensor, value)  # type: ignore[arg-type]
 
 

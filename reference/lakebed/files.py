@@ -47,6 +47,13 @@ class EncodedFile:
         """The decoded first frame; E_CODEC_DATA when the file is damaged. May be read-only."""
         return decode_media(self.format, {}, self.data, dtype or self.dtype, shape or self.shape, object=self.name)
 
+    def film(self, shape: tuple[int, ...]) -> np.ndarray:
+        """All frames, (frames, H, W, C), each as it is shown [picture.frames]; damaged ones are E_SAMPLE_FILE."""
+        try:
+            return self.array(self.dtype, shape)
+        except LakebedError as problem:
+            raise error("E_SAMPLE_FILE", _CLAUSE, problem.detail, object=self.name) from problem
+
     def verify(self, *, pixels: int = PIXELS) -> np.ndarray | None:
         """Decode the whole file once; truncated or corrupt is E_SAMPLE_FILE [media.append].
 

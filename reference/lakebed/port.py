@@ -48,7 +48,7 @@ def hello(q: Request) -> Reply:
 
     coded = [f"codec.{name}" for name, row in CODECS.items() if row.extra is None or installed(row.library)]
     typed = [f"dtype.{name}" for name in DTYPES if name not in NUMERIC or installed("ml_dtypes")]
-    read = ["picture.tiff", "read.at_time", "read.region", "reader.sha256", "store.http"]
+    read = ["picture.frames", "picture.tiff", "read.at_time", "read.region", "reader.sha256", "store.http"]
     wrote = ["write.branch", "write.compact", "write.edit", "write.filters", "write.htypes", "write.refused"]
     return {
         "protocol": 1,

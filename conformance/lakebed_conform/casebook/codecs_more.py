@@ -277,3 +277,53 @@ def _(b: Book) -> None:
     """
     good = EXRS["rgb_half"][1]
     b.refuses(replaced("exr", good[:-1], (good, HALFS)), DATA, why="length and CRC agree with the file")
+
+
+# all frames of a picture
+
+
+def apng(frames: np.ndarray) -> bytes:
+    """Whole frames, each in the place of the one before."""
+    count, height, width, _ = frames.shape
+    chunks: list[tuple[bytes, bytes]] = [p.ihdr(height, width, 8, 2), (b"acTL", struct.pack(">II", count, 0))]
+    number = 0
+    for i, frame in enumerate(frames):
+        chunks.append((b"fcTL", struct.pack(">IIIIIHHBB", number, width, height, 0, 0, 1, 10, 0, 0)))
+        number += 1
+        kind, body = p.idat([row.tobytes() for row in frame])
+        chunks.append((kind, body) if i == 0 else (b"fdAT", struct.pack(">I", number) + body))
+        number += i > 0
+    return p.png_file([*chunks, p.END])
+
+
+CLIP = np.stack([RGB, 255 - RGB, RGB // 2])
+
+
+@case("picture/png_frames", "picture.frames", features=("codec.png", "picture.frames"))
+def _(b: Book) -> None:
+    """All frames of an animated PNG
+
+    In a tensor of rank 4; a reader that gives the first frame only gives another shape.
+    """
+    file = apng(CLIP)
+    data = one([CLIP], shape=[None] * 4, codecs=[[{"name": "png"}]], encode=[lambda d: file])
+    b.reads(data, {"x": [CLIP]})
+    b.file("x", 0, file)
+
+
+@case("picture/png_first_frame", "codec.png", "picture.rows", features=("codec.png",))
+def _(b: Book) -> None:
+    """The first frame of an animated PNG
+
+    In a tensor of rank 3 the others are bytes of the file only.
+    """
+    b.reads(one([RGB], shape=[None] * 3, codecs=[[{"name": "png"}]], encode=[lambda d: apng(CLIP)]), {"x": [RGB]})
+
+
+@case("media/png_frames_fewer", "picture.frames", "media.header", features=("codec.png", "picture.frames"))
+def _(b: Book) -> None:
+    """Three frames are recorded for a file of two
+
+    The header of an animation says how many frames it has.
+    """
+    b.refuses(replaced("png", apng(CLIP[:2]), (apng(CLIP), CLIP)), "E_MEDIA_SHAPE", why="length and CRC agree with it")

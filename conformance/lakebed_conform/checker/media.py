@@ -23,6 +23,7 @@ class Picture:
     channels: int
     dtypes: tuple[str, ...]
     held: bool = True
+    frames: int = 0  #: of an animation, where that is known
 
 
 def header(codec: str, data: bytes) -> Picture:
@@ -37,7 +38,10 @@ def header(codec: str, data: bytes) -> Picture:
 
 def agrees(picture: Picture, shape: tuple[int, ...], dtype: str) -> None:
     """The recorded shape and dtype against the header's [media.header]. Raises E_MEDIA_SHAPE."""
-    full = (picture.height, picture.width, picture.channels)
+    full: tuple[int, ...] = (picture.height, picture.width, picture.channels)
+    if len(shape) == 4:
+        need(picture.frames > 0, "E_CODEC_UNSUPPORTED", "picture.frames", "all frames of a picture")
+        full = (picture.frames, *full)
     good = shape == full or (shape == full[:2] and picture.channels == 1)
     need(good, "E_MEDIA_SHAPE", "media.header", f"the file holds {full}, recorded is {shape}")
     good = dtype in picture.dtypes
@@ -75,7 +79,8 @@ def _png(data: bytes) -> Picture:
     _is(colour != 3 or "PLTE" in seen, "no palette")
     channels = 4 if colour == 3 and "tRNS" in seen else _CHANNELS[colour]
     dtypes = U16 if depth == 16 else BILEVEL if depth == 1 and colour == 0 else U8
-    return Picture(height, width, channels, dtypes)
+    frames = int.from_bytes(seen["acTL"][:4], "big") if "acTL" in seen else 1
+    return Picture(height, width, channels, dtypes, frames=frames)
 
 
 # JPEG

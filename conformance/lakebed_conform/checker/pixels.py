@@ -40,7 +40,7 @@ def array_bytes(codec: str, data: bytes, shape: tuple[int, ...], dtype: str) -> 
         passes = _ADAM7 if data[28] else _STRAIGHT
         pixels = deep_pixels(rows, passes, picture.height, picture.width, picture.channels)
     else:
-        pixels = _decoded(codec, data, picture)
+        pixels = _decoded(codec, data, picture, len(shape) == 4)
     if pixels.dtype == bool:  # Pillow's true is the byte 255
         pixels = pixels.view(np.uint8) != 0
         pixels = pixels.astype(np.uint8) * 255 if dtype == "uint8" else pixels
@@ -76,7 +76,7 @@ _STRAIGHT = [(0, 0, 1, 1)]
 _ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
 
 
-def _decoded(codec: str, data: bytes, picture: Picture) -> np.ndarray:
+def _decoded(codec: str, data: bytes, picture: Picture, frames: bool) -> np.ndarray:
     from PIL import Image
 
     try:
@@ -84,7 +84,13 @@ def _decoded(codec: str, data: bytes, picture: Picture) -> np.ndarray:
             warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=[codec.upper()]) as image:
                 image.load()
-                return _pixels(image, picture)
+                if not frames:
+                    return _pixels(image, picture)
+                out = []
+                for number in range(picture.frames):
+                    image.seek(number)
+                    out.append(_pixels(image, picture))
+                return np.stack(out)
     except Broken:
         raise
     except Exception as e:  # whatever a decoder says about bad bytes [media.corrupt]

@@ -25,7 +25,7 @@ Plausible = Callable[[bytes, Header], str | None]
 
 def loose(data: bytes, head: Header) -> str | None:
     """More than 2^26 pixels, and more than 65,536 for each byte?"""
-    pixels = math.prod(head.shape[:2])
+    pixels = math.prod(head.shape[:3] if len(head.shape) == 4 else head.shape[:2])
     if pixels > max(PIXELS, PIXELS_A_BYTE * len(data)):
         return f"{len(data)} bytes claim {pixels} pixels; {max(PIXELS, PIXELS_A_BYTE * len(data))} are believed"
     return None

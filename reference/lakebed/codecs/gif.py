@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from PIL.GifImagePlugin import GifImageFile
 
 from .bounds import LOOSE, loose
+from .frames import all_of, film
 from .pictures import _FAULTS, takes
 from .row import Codec, Header, corrupt
 
@@ -55,8 +57,8 @@ def header(data: bytes) -> Header:
 
 
 def decoded(data: bytes, head: Header) -> np.ndarray:
-    import io
-
+    if len(head.shape) == 4:
+        return film(GifImageFile, data, head)
     try:
         image = GifImageFile(io.BytesIO(data))
         if image.size != (head.shape[1], head.shape[0]):
@@ -83,7 +85,8 @@ ROW = Codec(
     "media",
     "never",
     "GIF: kept as given; arrays are refused, for a palette of 256 colours would change them",
-    takes=takes({"uint8": (3, 4)}, 65535),
+    takes=takes({"uint8": (3, 4)}, 65535, frames=True),
+    frames=all_of(lambda data: describe(data)["frames"], 4),
     library="PIL",
     tolerance="E",
     proves=("shape", "dtype"),

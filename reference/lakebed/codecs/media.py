@@ -49,6 +49,8 @@ def decode_media(
     try:
         data = data if data.__class__ is bytes else bytes(data)
         header = row.header(data)
+        if len(shape) == 4 and row.frames is not None:
+            header = row.frames(data, header)
         if not header.agrees(dtype, shape):
             said = f"the {name} header says {header.dtype} {header.shape}, the index {dtype} {shape}"
             raise error("E_MEDIA_SHAPE", "media.header", said)
@@ -119,7 +121,7 @@ def encode_media(name: str, params: Params, array: np.ndarray) -> bytes:
     A dtype or shape that the format cannot hold, or a format that is only read: E_FIDELITY [codec.takes].
     """
     row = _row(name)
-    reason = "it is kept verbatim only" if row.write is None else row.takes(array.dtype.name, array.shape)
+    reason = "it is kept verbatim only" if row.write is None else _taken(row, array.dtype.name, array.shape)
     if row.write is None or reason is not None:
         detail = f"{name} cannot encode a {array.dtype} array of {array.shape}: {reason}"
         raise error("E_FIDELITY", "codec.takes", detail)
@@ -165,9 +167,22 @@ def given(name: str, data: bytes) -> tuple[str, bytes]:
 def media_exact(name: str, params: Params, dtype: str, shape: Shape | None = None) -> bool:
     """Do arrays of this dtype and shape come back bit for bit from a file encoded with ``params``?"""
     row = _row(name)
-    if row.write is None or row.takes(dtype, shape) is not None:
+    if row.write is None or _taken(row, dtype, shape) is not None:
         return False
     return row.exact == "always" or (row.exact == "conditions" and row.is_exact(_complete(row, params), dtype, shape))
+
+
+def _taken(row: Codec, dtype: str, shape: Shape | None) -> str | None:
+    """Why arrays of that kind are not written; frames only where the writer takes them [picture.frames]."""
+    if shape is not None and len(shape) == 4 and row.frames is not None and not row.animates:
+        return "arrays of frames are not written in this format"
+    return row.takes(dtype, shape)
+
+
+def film_shape(name: str, data: bytes) -> tuple[int, ...] | None:
+    """(frames, H, W, C) of a picture file that can stand for all its frames; None for other formats."""
+    row = _row(name)
+    return None if row.frames is None else row.frames(data, row.header(data)).shape
 
 
 def _complete(row: Codec, params: Params) -> dict[str, Any]:

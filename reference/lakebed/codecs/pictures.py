@@ -78,14 +78,19 @@ def saved(array: np.ndarray, form: str, **options: Any) -> bytes:
     return out.getvalue()
 
 
-def takes(kinds: dict[str, tuple[int, ...]], side: int) -> Callable[[str, Shape | None], str | None]:
-    """A row's ``takes``: ``kinds`` maps a dtype to the channel counts allowed, ``side`` is the longest side."""
+def takes(
+    kinds: dict[str, tuple[int, ...]], side: int, *, frames: bool = False
+) -> Callable[[str, Shape | None], str | None]:
+    """A row's ``takes``: ``kinds`` maps a dtype to the channel counts allowed, ``side`` is the longest side; with
+    ``frames`` uint8 of rank 4, too [picture.frames]."""
 
     def reason(dtype: str, shape: Shape | None) -> str | None:
         if dtype not in kinds:
             return f"the format holds {' or '.join(kinds)}"
         if shape is None:
             return None
+        if frames and len(shape) == 4:
+            return reason(dtype, shape[1:]) if dtype == "uint8" and shape[0] != 0 else "frames are uint8, one or more"
         if len(shape) not in (2, 3):
             return f"pictures have two or three axes, not {len(shape)}"
         if len(shape) == 3 and shape[2] is not None and shape[2] not in kinds[dtype]:

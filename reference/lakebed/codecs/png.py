@@ -13,7 +13,8 @@ import numpy as np
 from PIL.PngImagePlugin import PngImageFile
 
 from ..extras import installed, optional
-from .bounds import at_least
+from .bounds import at_least, loose
+from .frames import all_of, animated_png, film
 from .pictures import _FAULTS, _settled, colour16, orientation, pixels, saved, takes
 from .row import Codec, Header, Param, Params, corrupt
 
@@ -88,6 +89,8 @@ def whole(data: bytes, head: Header) -> str | None:
 
 def plausible(data: bytes, head: Header) -> str | None:
     """Deflate gives at most 1,032 bytes of rows for each of its own."""
+    if len(head.shape) == 4:
+        return loose(data, head)
     bits = data[24] * _SAMPLES[data[25]] * head.shape[0] * head.shape[1]
     return at_least(bits // 1032, data, head)
 
@@ -113,6 +116,8 @@ def _all_there(data: bytes) -> bool:
 
 def decoded(data: bytes, head: Header) -> np.ndarray:
     """Pillow cuts 16-bit colours to 8, so they go another way [picture.rgb16]."""
+    if len(head.shape) == 4:
+        return film(PngImageFile, data, head)
     if head.dtype == "uint8" or len(head.shape) == 2:
         array = pixels(PngImageFile, data, head)
         plain = data[25] != 3 and not data[28]  # neither palette nor interlaced: what is absent is black
@@ -127,6 +132,8 @@ def decoded(data: bytes, head: Header) -> np.ndarray:
 
 
 def write(array: np.ndarray, params: Params) -> bytes:
+    if array.ndim == 4:
+        return animated_png(array, params["level"])
     if array.dtype == np.uint16 and array.shape[2:] > (1,):
         return optional("imagecodecs", "image").png_encode(array, level=params["level"])
     return saved(array, "PNG", compress_level=params["level"])
@@ -140,9 +147,11 @@ ROW = Codec(
     aliases=("apng",),
     params=(Param("level", (int,), 6, 0, 9, about="deflate effort", effort=True),),
     needs=colour16,
-    takes=takes({"uint8": (1, 2, 3, 4), "uint16": (1, 2, 3, 4), "bool": (1,)}, (1 << 31) - 1),
+    takes=takes({"uint8": (1, 2, 3, 4), "uint16": (1, 2, 3, 4), "bool": (1,)}, (1 << 31) - 1, frames=True),
+    frames=all_of(lambda data: describe(data).get("frames", 1)),
+    animates=True,
     library="PIL",
-    conditions="uint8 and uint16 of 1 to 4 channels, bool of one",
+    conditions="uint8 and uint16 of 1 to 4 channels, bool of one; frames of uint8",
     proves=("shape", "dtype"),
     media_type="image/png",
     suffixes=(".png", ".apng"),

@@ -99,6 +99,8 @@ class Codec:
     Media: ``header(data)``; ``pixels(data, header)``; ``write(array, params)`` (None: verbatim files only) and
     ``complete(array, params)`` (parameters that follow from the array); ``describe(data)``, its metadata;
     ``plausible(data, header)``, why so few bytes cannot hold what the header says [media.plausible];
+    ``frames(data, header)``, the header of all frames of a picture, of rank 4, which ``pixels`` takes as well, and
+    ``animates``: whether ``write`` takes arrays of them [picture.frames];
     ``whole(data, header)``, why a file cannot be whole, judged before its pixels are made; ``part(data, header, start,
     stop)``, entries of the first axis without the others; ``judge(data, header)``, instead of pixels where all of them
     would be too many to hold when a file is given; ``reach(file, dtype, shape, start, stop, seek)``, ``part`` of a
@@ -139,6 +141,8 @@ class Codec:
     complete: Callable[[np.ndarray, Params], Params] | None = None
     pixels: Callable[[bytes, Header], np.ndarray] = _absent
     describe: Callable[[bytes], dict[str, Any]] | None = None
+    frames: Callable[[bytes, Header], Header] | None = None
+    animates: bool = False
     plausible: Callable[[bytes, Header], str | None] | None = None
     whole: Callable[[bytes, Header], str | None] | None = None
     part: Callable[[bytes, Header, int, int], np.ndarray] | None = None

@@ -12,6 +12,7 @@ import numpy as np
 from PIL.WebPImagePlugin import WebPImageFile
 
 from .bounds import LOOSE, loose
+from .frames import all_of, film
 from .pictures import orientation, pixels, saved, takes
 from .row import Codec, Header, Param, Params, corrupt
 
@@ -85,7 +86,8 @@ ROW = Codec(
         Param("lossless", (bool,), False, about="true: every bit comes back, colour under transparent pixels too"),
         Param("quality", (int,), 80, 0, 100, about="of the lossy mode: 0 smallest to 100 best"),
     ),
-    takes=takes({"uint8": (3, 4)}, 16383),
+    takes=takes({"uint8": (3, 4)}, 16383, frames=True),
+    frames=all_of(lambda data: describe(data).get("frames", 1)),
     library="PIL",
     tolerance="A",
     conditions="lossless is true",
@@ -97,7 +99,7 @@ ROW = Codec(
     sniff=lambda data: data[:4] == b"RIFF" and data[8:12] == b"WEBP",
     header=header,
     write=write,
-    pixels=lambda data, head: pixels(WebPImageFile, data, head),
+    pixels=lambda data, head: (film if len(head.shape) == 4 else pixels)(WebPImageFile, data, head),
     describe=describe,
     plausible=loose,
     whole=whole,
