@@ -445,3 +445,28 @@ def test_entries_stay_within_the_index(monkeypatch):
         made_.add_encoded(bytes(100), codecs.verbatim("mp4"), (10, 2, 2, 3), entry)
     made_.add_samples(9)
     assert 1 <= len(made_.index().seek) < 9
+
+
+@video
+def test_a_checker_holds_no_film(tmp_path):
+    """Every frame is decoded and none kept, so what a check costs does not grow with the film."""
+    import tracemalloc
+
+    data = made(FILMS["avi_mjpeg"], 240, (480, 360), noise=120)
+    root = stored(tmp_path, data)
+    tracemalloc.start()
+    assert not check(root).findings
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * len(data) < 240 * 480 * 360 * 3
+
+
+@video
+def test_inspect_names_the_parts_of_an_entry(tmp_path):
+    from lakebed.inspect import inspect
+
+    root = stored(tmp_path, made(FILMS["mp4"]))
+    key = next((root / "chunks").glob("*/*.chunk")).relative_to(root).as_posix()
+    spans = {span.name: span for span in inspect(root, key)}
+    assert spans["index.seek[0].offset"].clause == "seek.offset"
+    assert spans["index.seek"].clause == "chunk.index.seek"

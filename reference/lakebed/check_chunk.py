@@ -311,7 +311,9 @@ class Units:
         data, shape = bytes(stored), placed.shape or ()
         row = CODECS[step.name]
         try:
-            array = codecs.decode_media(step.name, dict(step.params), data, self.index.dtype, shape)
+            array = self._judged_film(row, data, shape)
+            if array is None:
+                array = codecs.decode_media(step.name, dict(step.params), data, self.index.dtype, shape)
             reason = None if row.whole is None or row.header is None else row.whole(data, row.header(data))
         except LakebedError as cause:
             self._refused(cause, unit)
@@ -324,6 +326,16 @@ class Units:
         wrong = untrue(self.geometry, unit.number, step.name, data)
         if wrong is not None:
             self.found.add("E_INDEX_SEEK", wrong[0], self.data.key, f"unit {unit.number}: {wrong[1]}", self.offset)
+
+    def _judged_film(self, row: codecs.Codec, data: bytes, shape: tuple[int, ...]) -> np.ndarray | None:
+        """Where nobody asks for the values of a film: each frame decoded and none kept, an empty array; else None."""
+        if row.judge is None or any(one.row.check is not None for one in self.values.uses):
+            return None
+        header = row.header(data)
+        if header.refuse is not None or not header.agrees(self.index.dtype, shape):
+            return None
+        row.judge(data, header)
+        return np.empty(0, np.uint8)
 
     def _refused(self, cause: LakebedError, unit: Unit) -> None:
         variant = cause.clause.startswith("picture.") and cause.clause != "picture.rgb16"  # no library would help

@@ -29,6 +29,24 @@ MEANINGS = {
 }
 
 
+SEEK = {
+    "unit": "number of the unit",
+    "codec": "coding of the stream in the file",
+    "base": "times are counted in a/b seconds",
+    "start": "time of the first frame or sample",
+    "step": "from each frame or sample to the next",
+    "trim": "samples cut off in front and at the end",
+    "colour": "matrix, range, primaries, transfer",
+    "rotation": "degrees clockwise, for showing",
+    "head": "offset, length of what opening the file reads",
+    "points": "places where decoding can begin",
+    "at": "frame or sample of each point",
+    "offset": "where in the unit it begins",
+    "bytes": "how far its frames reach",
+    "before": "frames or samples to be made first",
+}
+
+
 class Item(NamedTuple):
     """One header with its content: bytes [start, stop) of the index, the dotted name of what it is, and its value."""
 
@@ -86,8 +104,10 @@ class _Reader:
                 continue
             key = self._key(name)
             inner = f"{name}.{key}"
+            entry = name.startswith("index.seek[") and key in SEEK
             known = name == "index" and key in MEANINGS
-            self.value(inner, depth + 1, f"chunk.{inner}" if known else clause, MEANINGS[key] if known else "")
+            rule = f"chunk.{inner}" if known else f"seek.{key}" if entry else clause
+            self.value(inner, depth + 1, rule, MEANINGS[key] if known else SEEK[key] if entry else "")
 
     def _key(self, name: str) -> str:
         start = self.at
