@@ -56,6 +56,8 @@ def test_every_array_is_exact_or_declared_lossy_or_refused(name, params, dtype):
     for shape in SHAPES:
         array = values(dtype, shape)
         wanted = None if row.write is None else row.takes(dtype, shape)
+        if len(shape) == 4 and row.frames is not None and not row.animates:
+            wanted = "files of frames are kept, arrays of them are not written"
         try:
             data = codecs.encode_media(name, params, array)
         except LakebedError as problem:
