@@ -49,6 +49,34 @@ What `lakebed recommend photographs.lakebed images --lossy --plot recommend.png`
 """
 
 
+FILES = """\
+## Files that are refused
+
+Every other variant that was met among two thousand files of public test suites is read, and compared with other
+decoders. These are refused by name when given (E_SAMPLE_FILE), and when read (E_CODEC_UNSUPPORTED):
+
+format | what is refused | why
+---|---|---
+`jpeg` | lossless, hierarchical, JPEG-LS, 12 and 16 bits, two components | libraries give 8 bits or nothing
+`tiff` | more than 4 channels; Lab, LogL, LogLuv, YCbCr without JPEG; palettes of 16 bits; 24-bit floats | no array of gray, RGB or CMYK stands for it without a conversion
+`tiff` | JPEG 2000, JPEG XL, PNG, WebP, LERC inside; JPEG of 12 bits; predictors with odd widths | no kept library of the base install unpacks it
+`bmp` | JPEG or PNG inside; bit fields with holes; run lengths that end early | another format, no defined value, cut short
+`jpeg2000` | depths other than 8 and 16, sub-sampled components, palettes, CMYK, YCC | libraries convert them, each in its own way
+`avif` | sequences of 10 or 12 bits; gain maps and grids that the library does not know | the library that reads 10 bits fails on sequences
+`jxl` | extra channels other than one alpha; depths other than 8, 16 and float32; previews | no channel of the array stands for them
+`exr` | several parts, deep pixels, layers, luminance with chroma, channels of different types | no one array stands for them
+`hdr` | XYZ | a conversion of colours
+`ppm` | largest values other than 1, 255, 65,535 | the numbers would have to be scaled
+`tga`, `sgi` | colours of 5 bits; 16 bits | readers disagree about their scale and their alpha
+`wav` | ADPCM and other codings; more than 32 bits | no exact integer; no dtype
+`flac` | more than 24 bits; no stated length | libraries cut them; the shape is not known
+`dcm` | lossless JPEG, 12-bit JPEG, HTJ2K, JPEG XL, MPEG; colours of other kinds than RGB and YBR | no kept decoder, or colours that depend on it
+`nii` | RGB and 128-bit types | no dtype
+`ply` | vertices that do not come first, or of mixed or integer types | the array would have to be converted
+all | a file whose bytes cannot hold what its header claims ([media.plausible] in chapter 7) | memory
+"""
+
+
 def sample(dtype: str, shape: tuple[int, ...]) -> np.ndarray:
     """The same noise every time."""
     bits = np.random.default_rng(5).integers(0, 256, int(np.prod(shape)) * np.dtype(dtype).itemsize, np.uint8)
@@ -142,6 +170,7 @@ Never stored:
 
 {_refused()}
 
+{FILES}
 ## What becomes of an array
 
 `exact`: every bit comes back. `bound`: within the stated error. `lossy`: accepted only where the tensor's fidelity
