@@ -30,7 +30,10 @@ class Part(NamedTuple):
 
 def share_shape(files: Sequence[ChunkFile | None]) -> bool:
     """Whether all samples of these chunks have one shape."""
-    shape = files[0].geometry.item_shape if files[0] is not None else None
+    first = files[0]
+    if len(files) == 1:
+        return first is not None and first.uniform
+    shape = first.geometry.item_shape if first is not None else None
     return all(file is not None and file.uniform and file.geometry.item_shape == shape for file in files)
 
 
@@ -41,17 +44,17 @@ def share_rows(files: Sequence[ChunkFile | None]) -> bool:
 
 
 def of_one_shape(rows: np.ndarray, parts: Sequence[Part], dtype: np.dtype, use: Spread) -> np.ndarray:
-    """Any rows in any order: (len(rows), *shape)."""
+    """Any rows in any order: (len(rows), *shape). The largest part comes first."""
     for part in parts:
         if not part.file.geometry.raw:
             inside = part.inside(rows)
             part.file.plausible(int(inside.min()), int(np.ptp(inside)) + 1)
     out = np.empty((len(rows), *parts[0].file.geometry.item_shape), dtype)  # type: ignore[misc]
-    most = max(parts, key=lambda part: len(rows) if part.where is None else len(part.where))
-    laid = most.file.lay(rows + most.shift, most.where, out)
-    for part in parts:
-        if part is not most or not laid:
-            part.file.take(part.inside(rows), out, part.where, use)
+    largest = parts[0]
+    if not largest.file.lay(rows + largest.shift, largest.where, out):
+        largest.file.take(largest.inside(rows), out, largest.where, use)
+    for part in parts[1:]:
+        part.file.take(part.inside(rows), out, part.where, use)
     return out
 
 

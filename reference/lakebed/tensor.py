@@ -264,11 +264,14 @@ class Tensor:
         one_shape = share_shape(files)
         if not one_shape and not share_rows(files):
             return self._assembled(self._each(rows, use))
-        alone = len(touched) == 1
-        parts = [
-            Part(file, self._shift(place), None if alone else (places == place).nonzero()[0])
-            for place, file in zip(touched, files, strict=True)
-        ]
+        if len(touched) == 1:
+            parts = [Part(files[0], self._shift(touched[0]), None)]
+        else:
+            parts = [
+                Part(file, self._shift(place), (places == place).nonzero()[0])
+                for place, file in zip(touched, files, strict=True)
+            ]
+            parts.sort(key=lambda part: -len(part.where))  # type: ignore[arg-type]
         return of_one_shape(rows, parts, self.dtype, use) if one_shape else of_rows(rows, parts)
 
     def _places(self, rows: np.ndarray) -> tuple[np.ndarray, list[int]]:
@@ -285,6 +288,8 @@ class Tensor:
         return int(self._runs.first[place]) - self._starts[place]
 
     def _open_places(self, places: Sequence[int]) -> None:
+        if all(place in self._files for place in places):
+            return
         numbers = sorted({int(self._runs.chunk[p]) for p in places if p not in self._files} - {NULL})
         if len(numbers) > 1:
             self._chunks.get_many([self._refs[c] for c in numbers])
@@ -441,14 +446,15 @@ def numbers_of(index: Any, length: int, name: str) -> np.ndarray:
         rows = np.asarray(index)
     except ValueError:  # a ragged list
         rows = np.zeros((), object)
-    if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iub"):
+    kind = rows.dtype.kind
+    if rows.ndim != 1 or (rows.size and kind not in "iub"):
         detail = f"{type(index).__name__} is no index: use an int, slice, list of ints or boolean mask"
         raise error("E_ARGUMENT", "model.sample", detail, object=name)
-    if rows.dtype == bool:
+    if kind == "b":
         if len(rows) != length:
             raise error("E_ARGUMENT", "model.sample", f"a mask of {len(rows)} for {length} samples", object=name)
         return np.flatnonzero(rows)
-    if rows.dtype.kind == "u" and rows.size and int(rows.max()) >= length:  # before it turns negative
+    if kind == "u" and rows.size and int(rows.max()) >= length:  # before it turns negative
         raise _outside(int(rows.max()), length, name)
     rows = rows.astype(np.int64, copy=False)
     if not rows.size or int(rows.view(np.uint64).max()) < length:  # a negative one is very large then
