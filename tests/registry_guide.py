@@ -52,8 +52,8 @@ What `lakebed recommend photographs.lakebed images --lossy --plot recommend.png`
 FILES = """\
 ## Files that are refused
 
-Every other variant that was met among two thousand files of public test suites is read, and compared with other
-decoders. These are refused by name when given (E_SAMPLE_FILE), and when read (E_CODEC_UNSUPPORTED):
+Found by running public test suites through every codec. These are refused by name when given (E_SAMPLE_FILE), and when
+read (E_CODEC_UNSUPPORTED); beside them only files that a decoder takes for damaged:
 
 format | what is refused | why
 ---|---|---
