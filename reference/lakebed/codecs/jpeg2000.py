@@ -76,10 +76,11 @@ def header(data: bytes) -> Header:
 
 
 def decoded(data: bytes, head: Header) -> np.ndarray:
-    if head.dtype == "uint8" or len(head.shape) == 2:
+    """imagecodecs where it is installed: the same library and bits as Pillow, without holding the interpreter."""
+    if not installed("imagecodecs"):
         return pixels(Jpeg2KImageFile, data, head)
     try:
-        return _settled(optional("imagecodecs", "image").jpeg2k_decode(data), head)
+        return _settled(optional("imagecodecs", "image").jpeg2k_decode(data, numthreads=1), head)
     except _FAULTS as problem:
         raise corrupt("media.corrupt", f"a damaged JPEG 2000 picture: {problem}") from problem
 
