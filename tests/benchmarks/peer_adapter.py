@@ -19,7 +19,7 @@ import lakebed
 
 VARIANTS = ("tiled", "shuffle", "best")
 LARGE_ROWS = 512  # bytes of a row from which units are small: a random row is fetched and verified with few neighbours
-SMALL_UNIT, REQUESTS = 8192, 64
+SMALL_UNIT, ONE_CHUNK, REQUESTS = 8192, 1 << 30, 64
 
 
 class Peer(Base):
@@ -62,7 +62,7 @@ class Peer(Base):
         elif self.variant == "tiled":
             options["tile"] = (128, 128)
         elif codec is None and spec.kind == "fixed" and spec.sample_bytes >= LARGE_ROWS:
-            options["unit_bytes"] = SMALL_UNIT
+            options |= {"unit_bytes": SMALL_UNIT, "chunk_bytes": ONE_CHUNK}
         ds.create_tensor("x", dtype=spec.dtype, shape=shape, **options)
         return ds
 
