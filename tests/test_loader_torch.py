@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, DistributedSampler  # noqa: E402
 import lakebed  # noqa: E402
 from lakebed.errors import LakebedError  # noqa: E402
 from lakebed.loaders import Skipped  # noqa: E402
-from lakebed.loaders.torch import IterableDataset, MapDataset, collate, in_turn  # noqa: E402
+from lakebed.loaders.torch import IterableDataset, MapDataset, _joined, collate, in_turn  # noqa: E402
 from lakebed.names import chunk_key  # noqa: E402
 
 ROWS = 500
@@ -74,6 +74,25 @@ def test_workers_and_distributed_sampler(ds: lakebed.Dataset, method: str) -> No
         )
         seen += ids(made)
     assert sorted(seen) == list(range(ROWS))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_tensors_of_many_shapes_travel_as_one(ds: lakebed.Dataset, method: str) -> None:
+    batches = IterableDataset(ds, tensors=["picture"], batch_size=100, drop_last=True)
+    made = DataLoader(batches, batch_size=None, num_workers=1, multiprocessing_context=method)
+    due = iter(ds["picture"])
+    for batch in made:
+        pictures = batch["picture"]
+        assert type(pictures) is list and len(pictures) == 100
+        assert len({picture.untyped_storage().data_ptr() for picture in pictures}) == 1
+        assert all(torch.equal(picture, torch.from_numpy(next(due).copy())) for picture in pictures)
+
+
+def test_what_cannot_be_joined_travels_as_it_is() -> None:
+    one, other = torch.ones(2, 3), torch.ones(3, 3)
+    assert type(_joined([one, other])) is not list and _joined([one, other]) == [one, other]
+    for value in ([one, other.long()], [one, None], [], ["a", "b"], [torch.ones(0, 2), torch.ones(0, 3)], "text", one):
+        assert _joined(value) is value
 
 
 def test_uneven_ranks(ds: lakebed.Dataset) -> None:

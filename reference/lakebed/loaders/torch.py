@@ -49,6 +49,37 @@ def to_torch(value: Any) -> Any:
     return [to_torch(part) for part in value] if isinstance(value, list) else value
 
 
+class _Together(list):
+    """Tensors of one dtype that go to another process as one: each by itself would cost a file and a connection."""
+
+    def __copy__(self) -> _Together:
+        return _Together(self)
+
+    def __reduce__(self) -> Any:
+        sizes = [value.numel() for value in self]
+        shared = self[0]._typed_storage()._new_shared(sum(sizes), device=self[0].device)
+        whole = self[0].new(shared)
+        torch.cat([value.reshape(-1) for value in self], out=whole)
+        return _apart, (whole, [value.shape for value in self])
+
+
+def _apart(whole: Any, shapes: Sequence[Any]) -> list[Any]:
+    parts = whole.split([shape.numel() for shape in shapes])
+    return [part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def _to_travel(batch: Any) -> Any:
+    """:func:`to_torch` for a batch that a worker hands over."""
+    value = to_torch(batch)
+    return {name: _joined(part) for name, part in value.items()} if isinstance(value, dict) else _joined(value)
+
+
+def _joined(value: Any) -> Any:
+    kinds = {part.dtype if isinstance(part, torch.Tensor) else None for part in value} if type(value) is list else {}
+    one = len(kinds) == 1 and None not in kinds and any(part.numel() for part in value)
+    return _Together(value) if one else value
+
+
 def collate(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """``collate_fn`` for rows of any shapes: one tensor when all shapes agree, else a list."""
     plain = [{name: v.numpy() if isinstance(v, torch.Tensor) else v for name, v in row.items()} for row in rows]
@@ -103,7 +134,8 @@ class IterableDataset(_data.IterableDataset):
     Workers that are started anew begin with :meth:`set_epoch`'s, so call it before every epoch.
 
     ``on_error="skip"`` warns of each row that is left out, in the process that met it; a function of your own (one that
-    travels, for spawned workers) is called there instead.
+    travels, for spawned workers) is called there instead. A list of tensors comes out of a worker as parts of one
+    block of memory, which lives as long as any of them.
     """
 
     def __init__(
@@ -153,7 +185,7 @@ class IterableDataset(_data.IterableDataset):
         mine.epoch = self._epoch
         mine.load_state_dict({**mine.state_dict(), "batches": given})
         self._epoch, self._skip = self._epoch + 1, 0
-        return map(to_torch, mine)
+        return map(to_torch if worker is None else _to_travel, mine)
 
     def _part(self, number: int, workers: int, *, threaded: bool) -> Any:
         """The loader of one worker; the same object in every epoch, so that what it opened stays open."""
