@@ -39,8 +39,11 @@ def entries(*rows: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def read(b: Book) -> None:
-    """The sound is read all the same."""
+    """The sound is read all the same, and each part of it."""
     b.ask("read", b.want("want.x.raw", VALUES, "int16"), tensor="x")
+    for low, high in ((0, 1), (2, 5), (9, 12)):
+        cut = [None if v is None else v[low:high] for v in VALUES]
+        b.part("x", cut, dtype="int16", region=[[low, high], None])
 
 
 GOOD: dict[str, tuple[str, list[dict[str, Any]]]] = {
@@ -119,7 +122,7 @@ for name, (key, rows) in BROKEN.items():
 
 for name in ("number", "of_numbers", "unit_text", "unit_huge", "codec_absent", "base_zero", "step_few", "at_beyond"):
 
-    @case(f"seek/ignored_{name}", "seek.advice", features=("codec.wav",))
+    @case(f"seek/ignored_{name}", "seek.advice", features=("codec.wav", "read.region"))
     def _(b: Book, name=name) -> None:
         b.explain(f"Read past a broken seek entry: {name.replace('_', ' ')}",
                   "Advice that cannot be followed must not cost the sound, which is whole.")  # fmt: skip
@@ -234,7 +237,7 @@ if FILM:
             b.refuses(good.fault("a", "index.seek", rows), CODE, roles=("checker",))
 
 
-@case("seek/huge_claims", "seek.advice", "safety.bounded", features=("codec.wav",))
+@case("seek/huge_claims", "seek.advice", "safety.bounded", features=("codec.wav", "read.region"))
 def _(b: Book) -> None:
     """A seek entry of 65,536 points and times that fill the range of numbers, for twelve samples
 
