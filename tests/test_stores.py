@@ -511,6 +511,22 @@ def test_every_name_is_synced(tmp_path, monkeypatch):
     assert synced == [str(root / "commits" / "main")]
 
 
+def test_a_spool_s_folders_are_synced_when_it_gets_its_name(tmp_path, monkeypatch):
+    """[store.local.folders] [store.durable] Not before, and then up to the first folder that was there."""
+    synced = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: (synced.append(os.readlink(f"/proc/self/fd/{fd}")), real(fd)))
+    if not Path("/proc/self/fd").exists():
+        pytest.skip("needs /proc to see which folder a descriptor is")
+    root = tmp_path / "new" / "too" / "root"
+    spool = LocalStore(root, writable=True).spool()
+    spool.write(b"1")
+    assert not synced
+    spool.finish(CHUNK)
+    folders = [tmp_path, tmp_path / "new", tmp_path / "new" / "too", root, root / "chunks", root / "chunks" / "aa"]
+    assert {str(folder) for folder in folders} <= set(synced)
+
+
 def test_small_reads_are_cheap(tmp_path):
     """A cold open reads a hint, two commits and one sample: together well under a millisecond."""
     s = LocalStore(tmp_path, writable=True)

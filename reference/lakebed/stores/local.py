@@ -36,6 +36,7 @@ class LocalStore:
         self.url = self.root = os.path.abspath(os.fspath(root))
         self.writable = writable
         self._settled: set[str] = set()  # folders whose own names, and those above, this store has made durable
+        self._above: str | None = None
         self._deleted_in: str | None = None  # folder with deletions that are not durable yet
         self._maps: dict[str, memoryview] = {}
         self._lock = threading.Lock()
@@ -214,16 +215,33 @@ class LocalStore:
             raise failed(exc, key, "delete") from exc
         self._maps.pop(key, None)
 
-    def _create(self, folder: str) -> tuple[int, str]:
-        """A new dot-file in ``folder``, which is made when absent: (descriptor, path)."""
+    def _create(self, folder: str, *, durable: bool = True) -> tuple[int, str]:
+        """A new dot-file in ``folder``, which is made when absent: (descriptor, path).
+
+        ``durable``: with the folder's name; else that is left to whoever gives the file a name of its own.
+        """
         path = f"{folder}/.{secrets.token_hex(8)}.tmp"
         if folder not in self._settled:
-            self._settle(folder)
+            self._own_folder(folder[len(self.root) + 1 :])
+            if durable:
+                self._settle(folder)
         try:
             return os.open(path, _WRITE, 0o666), path
-        except FileNotFoundError:  # someone removed the empty folder
-            self._settle(folder)
+        except FileNotFoundError:  # nobody made it, or someone removed the empty folder
+            if durable:
+                self._settle(folder)
+            else:
+                self._there()
+                os.makedirs(folder, exist_ok=True)
             return os.open(path, _WRITE, 0o666), path
+
+    def _there(self) -> str:
+        """The folder above the root that was there before this store made any: the root's own parents may be new."""
+        if self._above is None:
+            self._above = os.path.dirname(self.root)
+            while not os.path.isdir(self._above):
+                self._above = os.path.dirname(self._above)
+        return self._above
 
     def _settle(self, folder: str) -> None:
         """Make ``folder`` and make its name durable, and those of the folders above it [store.local.folders].
@@ -231,9 +249,7 @@ class LocalStore:
         Also when they are there already: another writer may have made one a moment ago and not have synced it yet.
         """
         self._own_folder(folder[len(self.root) + 1 :])
-        stop = os.path.dirname(self.root)
-        while not os.path.isdir(stop):  # the root's own parents are new as well
-            stop = os.path.dirname(stop)
+        stop = self._there()
         at, names = folder, []
         while at != stop:
             if not os.path.isdir(at):
@@ -278,7 +294,7 @@ class _LocalSpool:
 
     def __init__(self, store: LocalStore) -> None:
         self._store = store
-        fd, self._path = store._create(f"{store.root}/chunks")
+        fd, self._path = store._create(f"{store.root}/chunks", durable=False)
         self._file = os.fdopen(fd, "wb", buffering=1 << 20)
 
     def write(self, data: bytes | memoryview) -> None:
