@@ -49,6 +49,17 @@ def test_the_makers_never_import_what_they_judge():
             assert not [n for n in names if n.split(".")[0] == "lakebed"], path.name
 
 
+def test_the_cases_hold_the_golden_files():
+    cases = {c.id: c for c in load_cases("1.0")}
+    for row in (r for r in ROWS if r["rule"] != "refused"):
+        case = cases[f"golden/{row['name']}"]
+        ask = next(a for a in case.asks if a.op == "read_file")
+        given = GOLDEN / "files" / row.get("given", row["file"])
+        assert case.raw(ask.want["raw"]) == given.read_bytes(), row["name"]
+        data = (GOLDEN / "files" / row["file"]).read_bytes()
+        assert any(data in p.read_bytes() for p in case.dataset.rglob("*.chunk")), row["name"]
+
+
 def test_every_media_codec_is_read_written_and_refused_by_a_case():
     cases = load_cases("1.0")
     media = [c["name"] for c in REGISTRY if c["kind"] == "media" and c["status"] == "defined"]

@@ -1,9 +1,9 @@
 """Makes the golden files: one script, so that anyone can see how each came to be.
 
 ``python make.py`` writes ``files/``, ``expected/`` and ``MANIFEST.json``. The committed files are the truth: another
-version of an encoder makes other bytes, and so other golden files, under new names. Needs the libraries that it
-imports (``pip install av imagecodecs laspy lazrs numpy pillow pydicom qoi simplejpeg soundfile``) and the picture of
-the suite; never the implementation that the files will judge.
+version of an encoder makes other bytes, and so other golden files, under new names; what the manifest knows is left
+alone. Needs the libraries that it imports (``pip install av imagecodecs laspy lazrs numpy openexr pillow pydicom qoi
+simplejpeg soundfile``) and the picture of the suite; never the implementation that the files will judge.
 
 What is due of a file is known from elsewhere than the reference's decoder: the array that went in, where the format
 is lossless; else the decode of another library, or formulas applied to the planes of another decoder.
@@ -54,8 +54,10 @@ def row(made: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     made = [*pictures.files(), *sounds.files(), *videos.files(), *scans.files()]
-    rows = [row(m) for m in sorted(made, key=lambda m: m["name"])]
-    (HERE / "MANIFEST.json").write_text(json.dumps(rows, indent=1) + "\n")
+    manifest = HERE / "MANIFEST.json"
+    known = {r["name"]: r for r in json.loads(manifest.read_text())} if manifest.is_file() else {}
+    rows = [known.get(m["name"]) or row(m) for m in sorted(made, key=lambda m: m["name"])]
+    manifest.write_text(json.dumps(rows, indent=1) + "\n")
     total = sum(p.stat().st_size for p in (HERE / "files").iterdir())
     print(f"{len(rows)} files, {total} bytes")
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import av
 import imagecodecs
 import numpy as np
+import OpenEXR
 import qoi
 import simplejpeg
 from PIL import Image
@@ -179,5 +182,19 @@ def moving() -> Iterator[dict[str, Any]]:
                "codec.png picture.rgb16", by=(IC,))  # fmt: skip
 
 
+def exr() -> Iterator[dict[str, Any]]:
+    """Halfs in colour and floats in gray, by OpenEXR's own library."""
+    half = (RGB / np.float32(16)).astype(np.float16)
+    gray = (GRAY - np.float32(100)) / np.float32(7)
+    for name, channels, array, how in (
+        ("half", {"RGB": half}, half, "ZIP_COMPRESSION"), ("float", {"Y": gray}, gray, "PIZ_COMPRESSION"),
+    ):  # fmt: skip
+        with tempfile.NamedTemporaryFile(suffix=".exr") as file:
+            header = {"compression": getattr(OpenEXR, how), "type": OpenEXR.scanlineimage}
+            OpenEXR.File(header, channels).write(file.name)
+            data = Path(file.name).read_bytes()
+        yield made(f"exr_{name}", "exr", f"{name}.exr", data, array, "codec.exr picture.exr", by=("OpenEXR",), how=how)
+
+
 def files() -> list[dict[str, Any]]:
-    return [m for group in (jpeg2000, avif, jxl, plain, webp, moving) for m in group()]
+    return [m for group in (jpeg2000, avif, jxl, plain, webp, moving, exr) for m in group()]
