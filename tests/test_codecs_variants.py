@@ -9,6 +9,7 @@ import struct
 import numpy as np
 import pytest
 
+import lakebed
 from lakebed import codecs, files
 from lakebed.codecs import CODECS
 from lakebed.errors import LakebedError
@@ -118,3 +119,22 @@ def test_bmp_bit_fields(bits: int, masks: tuple[int, ...], turned: bool) -> None
         wanted = (values & np.uint64(mask)) >> np.uint64(low)
         assert (array[:, :, channel] == wanted * np.uint64(255) // np.uint64(mask >> low)).all()
     assert array.shape == (height, width, 4 if masks[3] else 3)
+
+
+@pytest.mark.parametrize("dtype", ["uint32", "int16", "float16", "float64", "complex64", "uint64"])
+def test_tensors_of_any_dtype_keep_tiff_files(tmp_path, dtype: str) -> None:
+    """Files are kept and read; arrays of what is not written are refused when they come, never cut."""
+    array = np.arange(12).reshape(3, 4).astype(dtype)
+    form = {"u": 1, "i": 2, "f": 3, "c": 6}[array.dtype.kind]
+    tags = ((256, 4), (257, 3), (258, 8 * array.itemsize), (259, 1), (262, 1), (273, 134), (277, 1), (278, 3),
+            (279, array.nbytes), (339, form))  # fmt: skip
+    data = b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags))
+    data += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags) + bytes(4) + array.tobytes()
+    with lakebed.create(tmp_path / "x") as ds:
+        ds.create_tensor("x", dtype=dtype, shape=[None, None], sample_compression="tiff", fidelity="exact")
+        ds.append({"x": files.read(data)})
+        with pytest.raises(LakebedError) as caught:
+            ds.append({"x": array})
+        assert caught.value.code == "E_FIDELITY"
+    tensor = lakebed.open(tmp_path / "x")["x"]
+    assert tensor[0].tobytes() == array.tobytes() and tensor.file(0) == data

@@ -89,6 +89,7 @@ ROW = Codec(
         Param("speed", (int,), 8, 0, 10, about="0 slowest and smallest to 10", effort=True),
     ),
     takes=takes({"uint8": (3, 4)}, 16384),
+    keeps=takes({"uint8": (1, 3, 4), "uint16": (1, 3, 4)}, 65536),
     library="PIL",
     tolerance="A",
     needs=lambda params, dtype, shape: ("imagecodecs", "image") if params["lossless"] else None,

@@ -180,7 +180,7 @@ def resolve(pipeline: Pipeline, dtype: str, shape: Shape | None = None, *, encod
 
 def _resolved(step: Step, dtype: str, shape: Shape | None, sized: bool, encodes: bool) -> Step:
     row = CODECS[step.name]
-    reason = row.takes(dtype, shape)
+    reason = (row.keeps or row.takes)(dtype, shape)
     if reason is not None:
         raise error("E_ARGUMENT", "codec.takes", f"{row.name} cannot hold {dtype} arrays here: {reason}")
     if row.extra is not None and not installed(row.library):

@@ -93,6 +93,7 @@ class Codec:
 
     ``exact``: always, conditions (then ``conditions`` in words and ``is_exact`` in code) or never.
     ``takes(dtype, shape)`` gives the reason why arrays of that kind are refused, or None; ``holds`` says it in words.
+    ``keeps``: the same of tensors that its files can be kept in, where that is more.
     Filters and byte codecs: ``encode(raw, params)``, ``decode(stored, params, length)``, ``encoded(length, params)``
     (the largest encoded length) and ``ratio`` (no more bytes than that can come out of one); where it is quicker,
     ``decode_into(stored, params, out)``, straight into a writable buffer of exactly the decoded length.
@@ -119,6 +120,7 @@ class Codec:
     aliases: tuple[str, ...] = ()
     params: tuple[Param, ...] = ()
     takes: Callable[[str, Shape | None], str | None] = anything
+    keeps: Callable[[str, Shape | None], str | None] | None = None
     library: str = "numpy"
     extra: str | None = None
     tolerance: str = "E"

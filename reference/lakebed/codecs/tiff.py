@@ -21,6 +21,8 @@ from .tiff_page import ICC, MAGICS, Page, directory, first, one, page
 
 _NAMES = {(2, bits): f"int{bits}" for bits in (8, 16, 32, 64)} | {(3, bits): f"float{bits}" for bits in (16, 32, 64)}
 _NAMES |= {(1, 64): "uint64", (6, 64): "complex64", (6, 128): "complex128"}
+_KEPT = ("bool", "uint8", "uint16", "uint32", *_NAMES.values())
+"""Every dtype that a page may have."""
 _HELD = {(1, bits) for bits in (1, 2, 4, 8, 16)} | {(2, 32), (3, 32)}
 """(form, bits) of one channel that Pillow holds."""
 _BY_LIBTIFF = {2: "CCITT", 3: "fax 3", 4: "fax 4", 6: "old JPEG", 7: "JPEG"}
@@ -161,6 +163,7 @@ ROW = Codec(
     aliases=("tif",),
     params=(Param("compression", (str,), "deflate", choices=("none", "deflate", "lzw"), about="inside the file"),),
     takes=takes({"uint8": (1, 3, 4), "uint16": (1,), "int32": (1,), "float32": (1,), "bool": (1,)}, (1 << 31) - 1),
+    keeps=takes(dict.fromkeys(_KEPT, (1, 2, 3, 4)), (1 << 31) - 1),
     library="PIL",
     tolerance="A",
     conditions="uint8 of 1, 3 or 4 channels; uint16, int32, float32 and bool of one",

@@ -161,7 +161,7 @@ def formats(dtype: str) -> list[str]:
     """The picture formats that can be kept in a tensor of ``dtype``; first the one that later arrays are written as."""
     rows = [row for row in CODECS.values() if row.kind == "media" and row.media_type.startswith("image/")]
     here = [row.name for row in rows if row.extra is None or installed(row.library)]
-    able = [name for name in here if CODECS[name].takes(dtype, (None, None, None)) is None]
+    able = [name for name in here if (CODECS[name].keeps or CODECS[name].takes)(dtype, (None, None, None)) is None]
     return sorted(able, key=lambda name: (name != "png", name))
 
 
