@@ -88,6 +88,22 @@ def test_flac_arrays_and_slices_are_exact(tmp_path):
 
 
 @needs("soundfile")
+def test_flac_files_of_24_bits_are_kept_in_int32(tmp_path):
+    """[audio.scale]: moved up to full scale; arrays of int32 are refused, for not all of them fit in 24 bits."""
+    import soundfile
+
+    array = (waves("int32", (9_000, 2)) >> 8) << 8
+    out = io.BytesIO()
+    soundfile.write(out, array, 48000, format="FLAC", subtype="PCM_24")
+    tensor = stored(tmp_path, lakebed.read(out.getvalue()), htype="audio", sample_compression="flac")
+    assert tensor.dtype == "int32" and tensor.file(0) == out.getvalue()
+    assert (tensor[0] == array).all() and (tensor[0, 4000:4100] == array[4000:4100]).all()
+    with lakebed.open(tmp_path / "x.lakebed", "a") as ds, pytest.raises(LakebedError) as caught:
+        ds.append({"t": array})
+    assert caught.value.code == "E_FIDELITY"
+
+
+@needs("soundfile")
 @pytest.mark.parametrize(("name", "form", "subtype"), [("mp3", "MP3", "MPEG_LAYER_III"), ("ogg", "OGG", "VORBIS")])
 def test_slices_of_lossy_sound_equal_the_whole(tmp_path, name, form, subtype):
     import soundfile
