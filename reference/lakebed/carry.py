@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from .chunkfile import ChunkFile
-from .columns import at, entries
+from .columns import entries
 from .geometry import Geometry, Unit
 from .model import ChunkIndex
 from .writer import ChunkWriter
@@ -108,13 +108,6 @@ def sample_of(geometry: Geometry, item: int) -> int:
     if index.items is None and isinstance(index.missing, int):
         return item
     return int(np.searchsorted(geometry.item_starts(0, index.samples), item, "right")) - 1
-
-
-def item_count(index: ChunkIndex, sample: int) -> int:
-    """Items of one sample; -1 when it is missing."""
-    if at(index.missing, sample):
-        return -1
-    return 1 if index.items is None else at(index.items, sample)
 
 
 def batches(units: Iterator[Unit]) -> Iterator[list[Unit]]:

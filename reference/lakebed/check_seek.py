@@ -19,7 +19,7 @@ Fault = tuple[str, str, str]  # code, clause, detail
 def seek_faults(geometry: Geometry) -> Iterator[Fault]:
     """Every entry that breaks a rule; of the sound ones, what is not in its one encoding."""
     rows = geometry.index.seek
-    if rows == ():
+    if isinstance(rows, tuple) and not rows:
         return
     good = isinstance(rows, list) and 1 <= len(rows) <= MAX_ENTRIES and all(isinstance(row, dict) for row in rows)
     if not good or geometry.index.tile is not None:

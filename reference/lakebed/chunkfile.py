@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -32,13 +32,15 @@ MOST_ROWS = 1 << 22  # items whose places are kept at hand, eight bytes each
 FETCHES = 32  # tiled items fetched at once where every look is a request
 KEPT_UNITS = 2  # decoded units of many items that stay at hand
 Region = tuple[slice, ...]
+Held = dict[tuple[str, int], dict[int, memoryview | bytes]]
+"""Verified MiBs of units that are read in part, by chunk and unit; of a dataset's chunks together."""
 Spread = Callable[..., Iterable[Any]]  # like map; a thread pool's map decodes units side by side
 
 
 class ChunkFile:
     """Errors at opening: E_OBJECT_MISSING, E_TRUNCATED, E_CHUNK_*, E_INDEX_*, E_DTYPE_UNSUPPORTED, E_EXTRA_MISSING."""
 
-    def __init__(self, store: Store, ref: ChunkRef) -> None:
+    def __init__(self, store: Store, ref: ChunkRef, held: Held | None = None) -> None:
         self.ref, self.key = ref, chunk_key(ref.name)
         self._store = store
         self._view = store.view(self.key)
@@ -56,7 +58,7 @@ class ChunkFile:
         self._verified: Any = bytearray(units) if units <= 1 << 22 else defaultdict(int)  # 2^26 of them may be a claim
         self._marks = np.frombuffer(self._verified, bool) if isinstance(self._verified, bytearray) else None
         self._sound = False  # every unit was verified
-        self._kept: OrderedDict[int, memoryview] = OrderedDict()
+        self._kept: dict[int, memoryview] = {}
         self.media = tuple(codecs.is_media(pipeline) for pipeline in self.index.codecs)
         self._direct = tuple(codecs.direct(pipeline) for pipeline in self.index.codecs)
         self.flowing = self._is_flowing()
@@ -68,7 +70,7 @@ class ChunkFile:
         self._looks: int | None = 0 if self.flowing and not self.uniform else None
         self._file_starts = self._starts_of_files()
         self._seeks: dict[int, codecs.Seek | None] = {}
-        self._held: dict[int, dict[int, memoryview | bytes]] = {}  # verified MiBs of units read in part
+        self._held: Held = {} if held is None else held
 
     def _is_flowing(self) -> bool:
         """Every sample is one item in array units: items lie back to back. Of one shape too: ``uniform``."""
@@ -160,8 +162,8 @@ class ChunkFile:
         start, stop = self.geometry.unit_items(number)
         if stop - start > 1 and (self.index.codecs[unit.codec] or self._view is None):
             self._kept[number] = data
-            while len(self._kept) > KEPT_UNITS:
-                self._kept.pop(next(iter(self._kept)), None)
+            for old in list(self._kept)[:-KEPT_UNITS]:  # a list at once: other threads change it too
+                self._kept.pop(old, None)
         return data
 
     # --- one sample -----------------------------------------------------------------------------------------------
@@ -346,10 +348,11 @@ class ChunkFile:
 
     def _pieces(self, unit: Unit) -> Pieces:
         """A unit as a file of which only what is read is fetched and verified [unit.crc]."""
-        if unit.number not in self._held:
-            while len(self._held) >= KEPT_UNITS:
-                self._held.pop(next(iter(self._held)), None)
-            self._held[unit.number] = {}
+        held = self._held.get((self.key, unit.number))
+        if held is None:
+            held = self._held[self.key, unit.number] = {}
+            for old in list(self._held)[:-KEPT_UNITS]:
+                self._held.pop(old, None)
         crcs = self.geometry.crcs(unit)
 
         def fetch(runs: Sequence[tuple[int, int]]) -> Sequence[memoryview | bytes]:
@@ -366,7 +369,7 @@ class ChunkFile:
                     self._verify_spans(unit, crcs[first : first + count], data, offset)
             return found
 
-        return Pieces(unit.stored, fetch, self._held[unit.number])
+        return Pieces(unit.stored, fetch, held)
 
     def tiles(self, number: int, region: Region) -> np.ndarray:
         geometry, tile = self.geometry, self.index.tile or ()

@@ -13,6 +13,7 @@ import numpy as np
 
 from .chunkfile import ChunkFile, Spread
 from .columns import prefix
+from .errors import error
 from .ragged import Ragged
 
 
@@ -43,13 +44,22 @@ def share_rows(files: Sequence[ChunkFile | None]) -> bool:
     return all(found is not None and found[0].shape[1:] == held[0][0].shape[1:] for found in held)  # type: ignore[index]
 
 
+def _room(count: int, file: ChunkFile, dtype: np.dtype) -> np.ndarray:
+    """For ``count`` items of the one shape of this chunk. Errors: E_INDEX_LIMIT."""
+    shape = (count, *(file.geometry.item_shape or ()))
+    try:
+        return np.empty(shape, dtype)
+    except ValueError as cause:  # no bytes, but axes whose product numpy cannot count
+        raise error("E_INDEX_LIMIT", "chunk.index.limit", f"numpy holds no {shape}", object=file.key) from cause
+
+
 def of_one_shape(rows: np.ndarray, parts: Sequence[Part], dtype: np.dtype, use: Spread) -> np.ndarray:
     """Any rows in any order: (len(rows), *shape). The largest part comes first."""
     for part in parts:
         if not part.file.geometry.raw:
             inside = part.inside(rows)
             part.file.plausible(int(inside.min()), int(np.ptp(inside)) + 1)
-    out = np.empty((len(rows), *parts[0].file.geometry.item_shape), dtype)  # type: ignore[misc]
+    out = _room(len(rows), parts[0].file, dtype)
     largest = parts[0]
     if not largest.file.lay(rows + largest.shift, largest.where, out):
         largest.file.take(largest.inside(rows), out, largest.where, use)
@@ -62,7 +72,7 @@ def span_of_one_shape(pieces: Sequence[tuple[ChunkFile, int, int]], dtype: np.dt
     """Stretches (chunk, first sample, count), one after another, as one array."""
     for file, first, count in pieces:
         file.plausible(first, count)
-    out = np.empty((sum(count for _, _, count in pieces), *pieces[0][0].geometry.item_shape), dtype)  # type: ignore[misc]
+    out = _room(sum(count for _, _, count in pieces), pieces[0][0], dtype)
     at = 0
     for file, first, count in pieces:
         file.block(first, count, out[at : at + count], use)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import threading
+import weakref
 from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import codecs, dtypes, htypes
-from .chunkfile import ChunkFile, Region, Spread
+from .chunkfile import ChunkFile, Held, Region, Spread
 from .errors import LakebedError, error
 from .fit import check_fit
 from .gather import Part, of_one_shape, of_rows, share_rows, share_shape, span_of_one_shape, span_of_rows
@@ -23,28 +24,47 @@ from .slices import NULL, ChunkRef, Runs
 from .stores.store import Store
 from .threads import default_threads, spread
 
-KEPT_CHUNKS = 512
+KEPT_CHUNKS = 256
 _ZERO = np.zeros(1, np.int64)
 STORE_THREADS = 16
 
 
+class Places(dict[int, ChunkFile]):
+    """Open chunks of one tensor by the slice that names them."""
+
+
 class Chunks:
-    """Open chunks of one dataset, the most recent kept; shared by its tensors and safe among threads."""
+    """Open chunks of one dataset, the most recent kept; shared by its tensors and safe among threads.
+
+    A mapped chunk holds a file descriptor: one that is let go here, no tensor keeps.
+    """
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self._open: OrderedDict[str, ChunkFile] = OrderedDict()
+        self._places: weakref.WeakValueDictionary[int, Places] = weakref.WeakValueDictionary()
+        self._held: Held = {}
         self._lock = threading.Lock()
+
+    def places(self) -> Places:
+        """An empty one, which is emptied again when chunks are let go."""
+        made = Places()
+        with self._lock:
+            self._places[id(made)] = made
+        return made
 
     def get(self, ref: ChunkRef) -> ChunkFile:
         found = self._open.get(ref.name)
         if found is not None and found.ref == ref:
             return found
-        opened = ChunkFile(self.store, ref)
+        opened = ChunkFile(self.store, ref, self._held)
         with self._lock:
             self._open[ref.name] = opened
+            full = len(self._open) > KEPT_CHUNKS
             while len(self._open) > KEPT_CHUNKS:
                 self._open.popitem(last=False)
+            for places in list(self._places.values()) if full else ():
+                places.clear()
         return opened
 
     def get_many(self, refs: Sequence[ChunkRef]) -> list[ChunkFile]:
@@ -95,7 +115,7 @@ class Tensor:
         self.name = name
         self._state, self._refs, self._runs, self._chunks = state, refs, runs, chunks
         self._starts: list[int] = runs.starts.tolist()
-        self._files: dict[int, ChunkFile] = {}
+        self._files = chunks.places()
         self._python = htypes.row_of(state.htype).present is not None
         self._dtype = dtypes.dtype(state.dtype)
 
