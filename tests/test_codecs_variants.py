@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import struct
@@ -138,3 +139,77 @@ def test_tensors_of_any_dtype_keep_tiff_files(tmp_path, dtype: str) -> None:
         assert caught.value.code == "E_FIDELITY"
     tensor = lakebed.open(tmp_path / "x")["x"]
     assert tensor[0].tobytes() == array.tobytes() and tensor.file(0) == data
+
+
+@pytest.mark.parametrize(
+    ("bits", "masks", "alpha"),
+    [(16, (0xF00, 0xF0, 0xF), False), (16, (0x7C00, 0x3E0, 0x1F, 0x8000), True),
+     (32, (0x3FF00000, 0xFFC00, 0x3FF), False), (32, (0xFF, 0xFF00, 0xFF0000), False)],
+)  # fmt: skip
+@pytest.mark.parametrize("size", [40, 56])
+def test_dib_bit_fields_are_those_of_bmp(bits: int, masks: tuple[int, ...], alpha: bool, size: int) -> None:
+    """Its bit fields lie behind a header of 40 bytes and in one of 56; the colours behind them are not pixels."""
+    height, width, colours = 4, 6, 3
+    fields = struct.pack("<4I", *masks, *([0] if not alpha else []))[: 12 if size == 40 else 16]
+    head = struct.pack("<IiiHHIIiiII", size, width, height, 1, bits, 3, 0, 0, 0, colours, 0) + fields
+    values = np.random.default_rng(bits).integers(0, 1 << bits, (height, width), np.uint64)
+    rows = values[::-1].astype(f"<u{bits // 8}").tobytes()
+    data = head + b"\xee" * (4 * colours) + rows
+    array = files.read(data).verify()
+    used = masks if size == 56 else masks[:3]
+    assert array.shape == (height, width, len(used))
+    for channel, mask in enumerate(used):
+        low = (mask & -mask).bit_length() - 1
+        wanted = ((values & np.uint64(mask)) >> np.uint64(low)) * np.uint64(255) // np.uint64(mask >> low)
+        assert (array[:, :, channel] == wanted).all()
+
+
+def _wav(bits: int, block: int) -> bytes:
+    form = struct.pack("<HHIIHH", 1, 1, 8000, 8000 * block, block, bits)
+    return b"RIFF" + struct.pack("<I", 44) + b"WAVEfmt " + struct.pack("<I", 16) + form + b"data\x08\0\0\0" + bytes(8)
+
+
+def _dib(colours: int) -> bytes:
+    return struct.pack("<IiiHHIIiiII", 40, 6, 8, 1, 24, 0, 160, 0, 0, colours, 0) + bytes(160)
+
+
+def _tiff(tag: int) -> bytes:
+    """The tag has no value."""
+    tags = ((256, 4), (257, 3), (258, 8), (259, 1), (262, 1), (273, 122), (277, 1), (278, 3), (279, 12))
+    rows = b"".join(struct.pack("<HHII", one, 4, int(one != tag), value) for one, value in tags)
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(tags)) + rows + bytes(4) + bytes(12)
+
+
+@pytest.mark.parametrize(
+    ("name", "good", "bad"),
+    [("wav", _wav(8, 1), _wav(0, 0)), ("dib", _dib(0), _dib(0x7FFFFFFF)), ("dib", _dib(0), _dib(0xFFFFFFFF)),
+     ("tiff", _tiff(0), _tiff(256)), ("tiff", _tiff(0), _tiff(257))],
+)  # fmt: skip
+def test_headers_of_nothing_are_damage(name: str, good: bytes, bad: bytes) -> None:
+    head = CODECS[name].header(good)
+    with pytest.raises(LakebedError) as caught:
+        CODECS[name].header(bad)
+    assert (caught.value.code, caught.value.clause) == ("E_CODEC_DATA", "media.corrupt")
+    with pytest.raises(LakebedError) as caught:
+        files.read(bad)
+    assert caught.value.code == "E_SAMPLE_FILE"
+    with pytest.raises(LakebedError) as caught:
+        codecs.decode_media(name, {}, bad, head.dtype, head.shape)
+    assert caught.value.code == "E_CODEC_DATA"
+
+
+@pytest.mark.parametrize("fault", [IndexError, KeyError, ZeroDivisionError, OverflowError, struct.error, MemoryError])
+@pytest.mark.parametrize("parser", ["header", "describe"])
+def test_what_a_parser_did_not_foresee_is_damage(monkeypatch, fault: type[Exception], parser: str) -> None:
+    def broken(data: bytes) -> None:
+        raise fault("not foreseen")
+
+    data = _wav(8, 1)
+    monkeypatch.setitem(CODECS, "wav", dataclasses.replace(CODECS["wav"], **{parser: broken}))
+    with pytest.raises(LakebedError) as caught:
+        files.read(data)
+    assert caught.value.code == "E_SAMPLE_FILE" and "not foreseen" in caught.value.detail
+    if parser == "header":
+        with pytest.raises(LakebedError) as caught:
+            codecs.decode_media("wav", {}, data, "uint8", (8, 1))
+        assert caught.value.code == "E_CODEC_DATA"

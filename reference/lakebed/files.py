@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from .codecs import CODECS, decode_media
+from .codecs import CODECS, decode_media, media_attributes, media_header
 from .errors import LakebedError, error
 
 PIXELS = 1 << 28
@@ -108,10 +108,8 @@ def read(source: str | bytes | bytearray | memoryview | os.PathLike[str]) -> Enc
         known = ", ".join(sorted(row.name for row in CODECS.values() if row.sniff is not None))
         start = data[:8].hex(" ") or "nothing"
         raise error("E_SAMPLE_FILE", _CLAUSE, f"bytes beginning {start} are none of {known}", object=name)
-    row = CODECS[form]
     try:
-        header = row.header(data)
-        attributes = {} if row.describe is None else row.describe(data)
+        header, attributes = media_header(form, data), media_attributes(form, data)
     except LakebedError as problem:
         raise error("E_SAMPLE_FILE", _CLAUSE, problem.detail, object=name) from problem
     frames = attributes.get("frames", header.frames)

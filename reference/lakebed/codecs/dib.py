@@ -5,11 +5,10 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL.BmpImagePlugin import DibImageFile
 
 from . import bmp
 from .bounds import LOOSE
-from .pictures import image_of, pixels
+from .pictures import image_of
 from .row import Codec, Header, Params, corrupt
 
 
@@ -21,7 +20,7 @@ def _sniff(data: bytes) -> bool:
 
 
 def _as_bmp(data: bytes) -> bytes:
-    """With the file header that it lacks; the pixels' place in it is only used to see whether they are all there."""
+    """With the file header that it lacks: the pixels follow the header, its bit fields and its colours."""
     size = int.from_bytes(data[:4], "little")
     if size == 12:
         depth = int.from_bytes(data[10:12], "little")
@@ -29,6 +28,8 @@ def _as_bmp(data: bytes) -> bytes:
     else:
         depth, packing = int.from_bytes(data[14:16], "little"), int.from_bytes(data[16:20], "little")
         colours = int.from_bytes(data[32:36], "little") or (1 << depth if depth <= 8 else 0)
+        if colours > 65536:
+            raise corrupt("media.corrupt", f"a DIB palette of {colours} colours")
         table = 4 * colours + (12 if packing == 3 and size == 40 else 0)
     return b"BM" + bytes(8) + (14 + size + table).to_bytes(4, "little") + data
 
@@ -61,7 +62,7 @@ ROW = Codec(
     header=header,
     write=write,
     complete=bmp.complete,
-    pixels=lambda data, head: pixels(DibImageFile, data, head),
+    pixels=lambda data, head: bmp.decoded(_as_bmp(data), head),
     limits=dict(LOOSE),
     plausible=lambda data, head: bmp.short(_as_bmp(data), head),
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
-from typing import Any
+import struct
+from collections.abc import Callable, Collection
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +14,8 @@ from .bounds import FREE, PIXELS
 from .registry import CODECS
 from .row import Codec, Header, Params, Shape, corrupt
 from .seek import LARGEST, Seek
+
+Parsed = TypeVar("Parsed")
 
 
 def _row(name: str) -> Codec:
@@ -24,7 +27,24 @@ def _row(name: str) -> Codec:
 
 def media_header(name: str, data: bytes) -> Header:
     """What the file's own header says, without decoding; E_CODEC_DATA when it is damaged."""
-    return _row(name).header(data)
+    row = _row(name)
+    return _judged(row, row.header, data)
+
+
+def media_attributes(name: str, data: bytes) -> dict[str, Any]:
+    """What else the file says of itself, without decoding; E_CODEC_DATA when it is damaged."""
+    row = _row(name)
+    return {} if row.describe is None else _judged(row, row.describe, data)
+
+
+def _judged(row: Codec, parse: Callable[[bytes], Parsed], data: bytes) -> Parsed:
+    """A parser's result; what it did not foresee is damage like any other [media.corrupt]."""
+    try:
+        return parse(data)
+    except LakebedError:
+        raise
+    except (LookupError, ArithmeticError, ValueError, TypeError, MemoryError, struct.error) as problem:
+        raise corrupt("media.corrupt", f"a damaged {row.name} header: {problem!r}") from problem
 
 
 def decode_media(
@@ -48,7 +68,7 @@ def decode_media(
     row = _row(name)
     try:
         data = data if data.__class__ is bytes else bytes(data)
-        header = row.header(data)
+        header = _judged(row, row.header, data)
         if len(shape) == 4 and row.frames is not None:
             header = row.frames(data, header)
         if not header.agrees(dtype, shape):
@@ -79,7 +99,7 @@ def decode_part(
     if row.part is None:
         return None
     data = data if data.__class__ is bytes else bytes(data)
-    header = row.header(data)
+    header = _judged(row, row.header, data)
     if not header.agrees(dtype, shape) or header.refuse is not None:
         return decode_media(name, {}, data, dtype, shape)[start:stop]
     _believe(row, data, header)

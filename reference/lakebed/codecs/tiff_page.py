@@ -78,7 +78,7 @@ def page(tags: Tags) -> Page:
     """A directory's tags with what absence means; E_CODEC_DATA where they make no picture."""
     try:
         sides = (tags[257][0], tags[256][0])
-    except KeyError as problem:
+    except (KeyError, IndexError) as problem:
         raise corrupt("media.corrupt", "a TIFF file without width or height") from problem
     packing = one(tags, 259, 1)
     bits = tags.get(258) or (1,)

@@ -64,7 +64,7 @@ def _parsed(data: bytes) -> _Wave:
             tag, channels, rate, _, block, bits = struct.unpack_from(order + "HHIIHH", data, place)
             if tag == 0xFFFE and size >= 40:
                 (tag,) = struct.unpack_from(order + "H", data, place + 24)
-            if not channels or block != channels * ((bits + 7) // 8):
+            if not channels or not bits or block != channels * ((bits + 7) // 8):
                 raise corrupt("media.corrupt", f"a WAV format of {channels} channels, {bits} bits, blocks of {block}")
             form = (order, tag, channels, rate, (bits + 7) // 8 * 8)
         elif kind == b"ds64" and data[:4] == b"RF64" and size >= 16 and place + 16 <= len(data):
