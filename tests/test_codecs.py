@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import threading
+import time
 import zlib
 
 import lz4.block
@@ -449,3 +450,32 @@ def test_nothing_follows_a_pcodec_stream(dtype, count):
         assert (caught.value.code, caught.value.clause) == ("E_CODEC_DATA", "codec.trailing")
     with pytest.raises(LakebedError):
         codecs.decode(pipeline, stored[:-1], values.nbytes)
+
+
+@pytest.mark.skipif(not installed("pcodec"), reason="pcodec is not installed")
+def test_a_pcodec_stream_of_many_chunks_costs_its_length():
+    """The chunks of other streams behind one file header: large ones, then 60,000 of one number."""
+    from pcodec import ChunkConfig, standalone, wrapped
+
+    def parts(values):
+        data = standalone.simple_compress(values, ChunkConfig())
+        start = 6 + (6 + (data[6] & 63) + 1 + 7) // 8
+        start += wrapped.FileDecompressor.new(data[start:])[1]
+        return data[:start], data[start:-1]
+
+    noise = np.random.default_rng(5).integers(0, 1 << 32, 200_000, np.uint32)
+    head, large = parts(noise)
+    ones = [parts(np.array([7 + i], np.uint32))[1] for i in range(2)]
+    values = np.concatenate([noise, np.tile(np.array([7, 8], np.uint32), 30_000), noise])
+    pipeline = codecs.resolve(codecs.parse_pipelines("pcodec")[0], "uint32")
+    stored = head + large + b"".join(ones) * 30_000 + large + b"\0"
+    spent = []
+    for _ in range(3):
+        start = time.perf_counter()
+        assert bytes(codecs.decode(pipeline, stored, values.nbytes)) == values.tobytes()
+        spent.append(time.perf_counter() - start)
+    assert min(spent) < 2, "a copy of the rest for each chunk takes over 7 s"
+    for bad in (stored[:-1], stored[: len(head) + len(large) // 2] + b"\0", stored[:-9] + b"\0"):
+        with pytest.raises(LakebedError) as caught:
+            codecs.decode(pipeline, bad, values.nbytes)
+        assert caught.value.code == "E_CODEC_DATA"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from ..extras import optional
@@ -13,6 +16,7 @@ DTYPES = ("uint16", "uint32", "uint64", "int16", "int32", "int64", "float16", "f
 _MAGIC = b"pco!\x03"
 _KINDS = {"u32": 1, "u64": 2, "i32": 3, "i64": 4, "f32": 5, "f64": 6, "u16": 7, "i16": 8, "f16": 9}
 """How the stream says what its numbers are."""
+_WINDOW = 4096
 
 
 def encode(raw: Buffer, params: Params) -> bytes:
@@ -49,7 +53,7 @@ def _walked(data: bytes, out: np.ndarray) -> int:
     """
     wrapped = optional("pcodec.wrapped", "numeric")
     place = 6 + (6 + (data[6] & 63) + 1 + 7) // 8
-    file, size = wrapped.FileDecompressor.new(data[place:])
+    file, size = wrapped.FileDecompressor.new(data[place : place + _WINDOW])
     place, done = place + size, 0
     kind = out.dtype.kind + str(8 * out.itemsize)
     while data[place]:
@@ -58,15 +62,28 @@ def _walked(data: bytes, out: np.ndarray) -> int:
         count = 1 + int.from_bytes(data[place + 1 : place + 4], "little")
         if count > len(out) - done:
             raise corrupt("codec.whole", f"pcodec gives {done + count} numbers where {len(out)} are due")
-        chunk, size = file.chunk_decompressor(data[place + 4 :], kind)
-        place += 4 + size
-        progress, size = chunk.read_page_into(data[place:], count, out[done : done + count])
+        place += 4
+        chunk, size = _windowed(data, place, _WINDOW, file.chunk_decompressor, kind)
+        place, into = place + size, out[done : done + count]
+        progress, size = _windowed(data, place, into.nbytes + _WINDOW, chunk.read_page_into, count, into)
         if not progress.finished or progress.n_processed != count:
             raise corrupt("codec.pcodec", f"a chunk of {progress.n_processed} numbers where {count} are due")
         place, done = place + size, done + count
     if done != len(out):
         raise corrupt("codec.whole", f"pcodec gives {done} numbers where {len(out)} are due")
     return place + 1
+
+
+def _windowed(data: bytes, place: int, reach: int, read: Callable[..., tuple[Any, int]], *how: Any) -> tuple[Any, int]:
+    """What the library reads at ``place``: it takes bytes only, and a copy of all the rest for each chunk would take
+    the square of the stream's length. A part that is too short is an error to it; then it gets twice as much."""
+    while True:
+        try:
+            return read(data[place : place + reach], *how)
+        except RuntimeError:
+            if place + reach >= len(data):
+                raise
+        reach *= 2
 
 
 def _counted(data: bytes, out: np.ndarray) -> int:
