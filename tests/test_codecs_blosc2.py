@@ -94,6 +94,16 @@ def test_damage_ends_in_one_error_or_in_the_length_due(seed: int) -> None:
     assert time.perf_counter() - start < 20
 
 
+@pytest.mark.parametrize("place", [4, 8, 12])
+def test_numbers_from_2_31_on_are_refused(place: int) -> None:
+    """Whatever is due: the length, the block and the stored size are below it."""
+    whole = ROW.encode(bytes(100), {"size": 1})
+    for number in (1 << 31, (1 << 32) - 1):
+        with pytest.raises(LakebedError) as caught:
+            ROW.decode(whole[:place] + struct.pack("<I", number) + whole[place + 4 :], {"size": 1}, 1 << 33)
+        assert (caught.value.code, caught.value.clause) == ("E_CODEC_DATA", "codec.blosc2.length")
+
+
 def test_a_chunk_is_no_larger_than_the_unit_and_its_header() -> None:
     noise = np.random.default_rng(1).integers(0, 256, 300_000, "u1").tobytes()
     assert len(ROW.encode(noise, {"size": 1})) == 300_032

@@ -15,7 +15,7 @@ from lakebed_conform.casebook.hostile_bytes import LIES, budget, patched
 from lakebed_conform.casebook.invalid_codecs import stream
 from lakebed_conform.casebook.invalid_media import DATA, replaced
 from lakebed_conform.casebook.valid_codecs import RGB
-from lakebed_conform.pen import lz4_literals, zlib_stored
+from lakebed_conform.pen import crc32, lz4_literals, zlib_stored
 
 CLAIMS = {
     **{name: (*LIES[name], int(name.rpartition("_")[2])) for name in ("png_60000", "jpeg_65500", "webp_16383")},
@@ -182,6 +182,9 @@ FAULTS: dict[str, tuple[bytes, str]] = {
     "size_2": (chunk(LZ4 | ONE, [laid(CONTENT)], size=2), "size"),
     "length_less": (chunk(LZ4 | STORED, [], length=44, block=44, more=CONTENT[:44]), "length"),
     "length_2_32": (chunk(LZ4 | ONE, [laid(CONTENT)], length=(1 << 32) - 1), "length"),
+    "length_2_31": (chunk(LZ4 | ONE, [laid(CONTENT)], length=1 << 31), "length"),
+    "block_2_31": (chunk(LZ4 | ONE, [laid(CONTENT)], block=1 << 31), "block"),
+    "whole_2_31": (chunk(LZ4 | ONE, [laid(CONTENT)], whole=1 << 31), "whole"),
     "block_0": (chunk(LZ4 | ONE, [laid(CONTENT)], block=0), "block"),
     "block_more": (chunk(LZ4 | ONE, [laid(CONTENT)], block=49), "block"),
     "whole_less": (chunk(LZ4 | ONE, [laid(CONTENT)], whole=50), "whole"),
@@ -213,6 +216,25 @@ for name, (file, clause) in FAULTS.items():
     def _(b: Book, name=name, file=file) -> None:
         budget(b, f"A Blosc2 chunk that is broken: {name.replace('_', ' ')}")
         b.refuses(stream(BLOSC2, NUMBERS, FULL, file), DATA, why="length and CRC agree with the broken chunk")
+
+
+@case("hostile/blosc2_due_2_31", "codec.blosc2.length", "codec.blosc2.head", "safety.bounded",
+      features=("codec.blosc2",))  # fmt: skip
+def _(b: Book) -> None:
+    """A Blosc2 chunk of 2^31 bytes that keeps every rule but that of its length
+
+    Its length is the length due and each of its blocks a run; 73,760 stored bytes may hold as much.
+    """
+    each, small = 1 << 18, b"\1" * 8
+    runs = [struct.pack("<i", -1) + b"\1"] * ((1 << 31) // each)
+    codecs = [[{"name": "blosc2", "size": 1}]]
+    good = chunk(LZ4 | STORED, [], block=8, length=8, size=1, more=small)
+    dataset = one([np.ones(8, np.uint8)], shape=[None], codecs=codecs, encode=[lambda d: good])
+    stored = chunk(LZ4 | ONE, runs, each, 1 << 31, size=1)
+    dataset.fault("a", "index.shape", [1 << 31]).fault("a", "payload", stored)
+    dataset.fault("a", "index.stored", len(stored)).fault("a", "index.crc", crc32(stored))
+    b.limits(seconds=5, memory=64 << 20)
+    b.refuses(dataset, DATA, why="the length that the chunk and the index say")
 
 
 # OpenEXR, laid by hand: scan lines without coding

@@ -246,6 +246,7 @@ def _blosc2(data: bytes, most: int, size: int) -> bytes:
     filters = [kind for kind in data[16:22] if kind]
     good = version == 5 and flags & 13 == 5 and not any(data[24:32]) and len(filters) < 2 and max([0, *filters]) < 3
     need(good, DATA, "codec.blosc2.head", f"version {version}, flags {flags}, filters {filters}")
+    need(max(length, block, whole) < 1 << 31, DATA, "codec.blosc2.length", f"{length}, {block} or {whole} from 2^31 on")
     good = each == size and length <= most and 1 <= block <= max(1, length) and whole == len(data)
     need(good, DATA, "codec.blosc2.length", f"{length} bytes in blocks of {block}, stored {whole}")
     if flags & 2:

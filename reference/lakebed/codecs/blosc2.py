@@ -22,6 +22,7 @@ _CODES = {"lz4": (1, 1, lz4), "deflate": (3, 4, deflate), "zstd": (4, 5, zstd)}
 _MODULES = {code: module for code, _, module in _CODES.values()}
 _FILTERS = {"none": 0, "shuffle": 1, "bitshuffle": 2}
 _STORED, _ONE_STREAM, _EXTENDED = 2, 16, 5
+_NUMBERS = 1 << 31  # lengths and places are below it
 
 
 class _Head(NamedTuple):
@@ -41,7 +42,7 @@ def _levels(params: Params) -> Params:
 def encode(raw: Buffer, params: Params) -> bytes | None:
     """Blocks of 256 KiB, one stream each; None for more than 2^31 - 1 bytes, which no chunk holds."""
     size, data = params["size"], memoryview(raw).cast("B")
-    if len(data) + 32 >= 1 << 31:
+    if len(data) + 32 >= _NUMBERS:
         return None
     code, number, module = _CODES[params.get("codec", "lz4")]
     kind = _FILTERS[params.get("filter", "shuffle")]
@@ -109,6 +110,8 @@ def _head(data: memoryview, params: Params, length: int) -> _Head:
         raise corrupt("codec.blosc2.zero", f"a Blosc2 chunk of a special kind: {meta.hex()} {zero} {special:#x}")
     if size != params["size"]:
         raise corrupt("codec.blosc2.size", f"elements of {size} bytes where the pipeline says {params['size']}")
+    if max(total, block, whole) >= _NUMBERS:
+        raise corrupt("codec.blosc2.length", f"numbers from 2^31 on: {total} bytes, blocks of {block}, stored {whole}")
     if whole != len(data):
         raise corrupt("codec.blosc2.whole", f"a chunk of {whole} bytes where {len(data)} are stored")
     if total > length:
