@@ -7,7 +7,7 @@ import numpy as np
 
 from lakebed import codecs
 from lakebed.codecs import CODECS, Codec
-from lakebed.codecs.registry import REFUSED, RESERVED
+from lakebed.codecs.registry import REFUSED
 from lakebed.errors import LakebedError
 from lakebed.extras import installed
 from lakebed.htypes import HTYPES
@@ -141,10 +141,7 @@ def _htypes() -> str:
 
 
 def _refused() -> str:
-    lines = [f"- `{name}`: {why}" for name, why in REFUSED.items()]
-    if RESERVED:
-        lines.append(f"- Reserved, not defined in 1.0: {', '.join(f'`{name}`' for name in RESERVED)}.")
-    return "\n".join(lines)
+    return "\n".join(f"- `{name}`: {why}" for name, why in REFUSED.items())
 
 
 def missing() -> list[str]:

@@ -21,7 +21,7 @@ if __name__ == "__main__":
     sys.path[:0] = [str(ROOT / "reference"), str(ROOT / "tests")]
 
 from lakebed.codecs import CODECS, Codec, Param  # noqa: E402
-from lakebed.codecs.registry import REFUSED, RESERVED  # noqa: E402
+from lakebed.codecs.registry import REFUSED  # noqa: E402
 from lakebed.dtypes import DTYPES  # noqa: E402
 from lakebed.errors import CODES  # noqa: E402
 from lakebed.htypes import HTYPES, HType  # noqa: E402
@@ -88,7 +88,6 @@ def codec_row(row: Codec) -> dict[str, Any]:
 def codecs() -> list[dict[str, Any]]:
     rows = [codec_row(row) for row in CODECS.values()]
     plain = {"aliases": [], "kind": "media", "since": "1.0"}
-    rows += [{"name": n, **plain, "status": "reserved", "clause": "codec.unknown"} for n in RESERVED]
     rows += [{"name": n, **plain, "status": "refused", "why": w, "clause": "codec.refused"} for n, w in REFUSED.items()]
     return rows
 

@@ -64,8 +64,6 @@ REFUSED = {
     "wmf": "drawing commands that only one operating system turns into pixels",
 }
 """Formats that are never stored, and why [codec.refused]."""
-RESERVED: tuple[str, ...] = ()
-"""Names that a later version may define."""
 
 
 def codec(name: str) -> Codec:
