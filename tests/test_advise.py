@@ -40,7 +40,7 @@ def test_labels_are_only_offered_what_is_exact(tmp_path):
 
 def test_masks_are_exact_whatever_the_candidates():
     mask = np.repeat(np.repeat(DRAW.integers(0, 9, (16, 16), "uint8"), 16, 0), 16, 1)
-    advice = lakebed.recommend([mask] * 3, htype="segment_mask")
+    advice = lakebed.recommend([mask] * 3, htype="segment_mask", dtype="uint8")
     assert {each.error for each in advice.candidates} == {"exact"}
     assert {"png", "lz4"} <= {each.name for each in advice.candidates}
 
@@ -96,11 +96,75 @@ def test_the_picture(tmp_path):
         assert drawn.size == (advise_plot.WIDTH, advise_plot.HEIGHT) and len(drawn.getcolors(1 << 20)) > 3
 
 
-@pytest.mark.parametrize("samples", [[], [np.zeros(3), np.zeros((3, 3))], [np.zeros(0)]])
-def test_what_cannot_be_judged(samples):
+WORDS = ["a short one", "and one that is longer " * 40, "ä" * 300] * 20
+
+
+@pytest.mark.parametrize(
+    ("htype", "samples"),
+    [
+        ("text", WORDS),
+        ("json", [{"a": word, "n": [1, 2]} for word in WORDS]),
+        ("list", [[word, 1, None] for word in WORDS]),
+        ("tag", [["one", word] for word in WORDS]),
+        ("link[image]", [lakebed.Link(f"https://host.example/{n}.jpg") for n in range(200)]),
+        ("sequence[link[image]]", [[f"https://host.example/{n}.jpg"] * 3 for n in range(200)]),
+        ("polygon", [[[[1, 2], [3, 4], [5, 6]], [[1, 2]]] for _ in range(200)]),
+        ("sequence[generic]", [[[1, 2], [3, 4, 5]] for _ in range(200)]),
+        ("class_label", ["cat", "dog", "dog"] * 200),
+        ("embedding", [[0.1 * n, 0.2, 0.3] for n in range(500)]),
+        ("embedding", [np.full(300, n / 7) for n in range(20)]),
+        ("image", [np.full((80, 80, 3), 60000, np.uint16)]),
+    ],
+)
+def test_what_is_stored_is_measured(tmp_path, htype, samples):
+    """Every kind of sample that a tensor takes; the pick makes a tensor that takes them."""
+    advice = lakebed.recommend(samples, htype=htype, bandwidth=1e4)
+    assert advice.pick.asked is not None and {each.error for each in advice.candidates} == {"exact"}
+    declared = {"dtype": "int64", "shape": (None,)} if "generic" in htype else {}
+    assert len(taken(tmp_path, advice, samples, htype=htype, **declared)) == len(samples)
+
+
+@pytest.mark.parametrize(
+    ("samples", "how"),
+    [
+        ([], {}),
+        ([None], {}),
+        ([np.zeros(3), np.zeros((3, 3))], {}),
+        ([np.zeros(0)], {}),
+        (7, {}),
+        ("text", {"htype": "text"}),
+        (["no", "numbers"], {}),
+        ([[1, [2, 3]]], {}),
+        ([7], {"htype": "text"}),
+        ([np.zeros(3)], {"htype": "image"}),
+        ([[0.5, 1.5]], {"htype": "class_label"}),
+        ([np.zeros(3)], {"bandwidth": 0}),
+        ([np.zeros(3)], {"bandwidth": float("nan")}),
+        ([np.zeros(3)], {"dtype": "nonsense"}),
+        ([np.zeros(3)], {"fidelity": {"psnr_db": 30.0}}),
+        ([np.zeros(3, "U4")], {"htype": "audio"}),
+        ([7], {"htype": "polygon"}),
+    ],
+)
+def test_what_cannot_be_judged(samples, how):
     with pytest.raises(LakebedError) as caught:
-        lakebed.recommend(samples)
+        lakebed.recommend(samples, **how)
     assert caught.value.code == "E_ARGUMENT"
+
+
+def test_files_that_cannot_be_kept_so():
+    out = io.BytesIO()
+    Image.fromarray(PHOTO).save(out, "JPEG")
+    file, broken = lakebed.read(out.getvalue()), lakebed.read(out.getvalue()[:-2000])
+    for given, htype, clause in (
+        ([file], "text", "htype.media"),
+        ([file], "segment_mask", "htype.lossless"),
+        ([file, PHOTO], "image", "tensor.create"),
+        ([broken], "image", "tensor.create"),
+    ):
+        with pytest.raises(LakebedError) as caught:
+            lakebed.recommend(given, htype=htype)
+        assert (caught.value.code, caught.value.clause) == ("E_ARGUMENT", clause)
 
 
 def test_the_command(tmp_path, capsys):
@@ -123,3 +187,52 @@ def test_the_command(tmp_path, capsys):
     Image.fromarray(PHOTO).save(tmp_path / "a.png")
     assert main(["recommend", str(tmp_path / "a.png")]) == 0
     assert "kept byte for byte" in capsys.readouterr().out
+
+
+@pytest.fixture
+def command(capsys):
+    pytest.importorskip("click")
+    pytest.importorskip("rich")
+    import json
+
+    from lakebed.cli import main
+
+    def asked(*words):
+        assert main(["recommend", *map(str, words), "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    return asked
+
+
+def test_a_tensor_of_files_and_one_of_words(tmp_path, command):
+    """What is kept as files is advised as these: never coded again."""
+    Image.fromarray(PHOTO).save(tmp_path / "a.jpg")
+    with lakebed.create(tmp_path / "x") as ds:
+        ds.create_tensor("photos", htype="image", sample_compression="jpeg")
+        ds.create_tensor("words", htype="text")
+        ds.create_tensor("films", htype="sequence[image]", sample_compression="png")
+        for n in range(6):
+            ds.append({"photos": lakebed.read(tmp_path / "a.jpg") if n else None, "words": "word " * n,
+                       "films": [PHOTO] * n})  # fmt: skip
+        ds.commit("files")
+    said = command(tmp_path / "x", "photos")
+    assert said["arguments"] == {"sample_compression": "jpeg"} and "byte for byte" in said["reason"]
+    assert not {"qoi", "png"} & {each["name"] for each in said["candidates"]}
+    assert {each["error"] for each in command(tmp_path / "x", "words")["candidates"]} == {"exact"}
+    assert "png" in {each["name"] for each in command(tmp_path / "x", "films")["candidates"]}
+
+
+def test_a_folder_with_other_things_in_it(tmp_path, command, capsys):
+    from lakebed.cli import main
+
+    Image.fromarray(PHOTO).save(tmp_path / "a.png")
+    (tmp_path / "README.txt").write_text("what this is")
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:-3000])
+    said = command(tmp_path)
+    assert said["arguments"] == {"sample_compression": "png"}
+    assert [each["name"] for each in said["skipped"]] == ["README.txt", "b.png"]
+    assert main(["recommend", str(tmp_path)]) == 0
+    assert "skipped README.txt" in capsys.readouterr().out
+    for nothing in ("README.txt", "absent"):
+        assert main(["recommend", str(tmp_path / nothing)]) == 2
+        assert "E_ARGUMENT" in capsys.readouterr().err

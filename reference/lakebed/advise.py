@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from . import codecs, fidelity, htypes
+from . import codecs, dtypes, fidelity, htypes
 from .codecs import CODECS, Pipeline
 from .errors import LakebedError, error
 from .extras import installed
-from .fidelity import Fidelity
+from .fidelity import Fidelity, takes
 from .files import EncodedFile
 
 SHARED = 16 << 10  # samples below this many raw bytes share a unit
@@ -30,6 +30,7 @@ UNIT = 64 << 10
 PROBE = 8 << 20  # raw bytes that are looked at
 GAIN = 0.9  # what a codec must reach against none
 BANDWIDTH = 200e6
+_CLAUSE = "tensor.create"
 
 _NUMBERS = ("lz4", "shuffle+lz4", "delta+shuffle+lz4", "zstd", "shuffle+zstd", "delta+shuffle+zstd", "pcodec")
 _EXACT = ("png", {"name": "webp", "lossless": True}, {"name": "jxl", "lossless": True}, "qoi", "jpeg2000")
@@ -59,41 +60,63 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """``pick`` is one of ``candidates`` (best first); ``reason`` says why; ``unit`` is "sample" or "chunk"."""
+    """``pick`` is one of ``candidates`` (best first); ``reason`` says why; ``unit`` is "sample" or "chunk".
+
+    ``declared`` is what else the tensor must be told to take these samples: a dtype that is not its htype's default.
+    """
 
     candidates: tuple[Candidate, ...]
     pick: Candidate
     reason: str
     unit: str
     fidelity: Any
+    declared: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def arguments(self) -> dict[str, Any]:
         """For ``create_tensor``."""
         if self.pick.asked is None:
-            return {}
+            return dict(self.declared)
         key = "sample_compression" if self.unit == "sample" else "chunk_compression"
-        asked: dict[str, Any] = {key: self.pick.asked}
+        asked: dict[str, Any] = {**self.declared, key: self.pick.asked}
         return asked if self.fidelity == "exact" else {**asked, "fidelity": self.fidelity}
 
 
 def recommend(
-    samples: Iterable[Any], *, htype: str = "generic", fidelity: Any = "exact", bandwidth: float = BANDWIDTH
+    samples: Iterable[Any],
+    *,
+    htype: str = "generic",
+    dtype: Any = None,
+    fidelity: Any = "exact",
+    bandwidth: float = BANDWIDTH,
 ) -> Advice:
-    """Measure the candidates for these samples (arrays, or files from :func:`lakebed.read`) and pick one.
+    """Measure the candidates for these samples (what a tensor of ``htype`` takes, or files from
+    :func:`lakebed.read`) and pick one.
 
-    ``fidelity`` as of a tensor: lossy codecs are tried only where it allows them, and must keep it. ``bandwidth`` in
-    bytes a second: 200e6 is an object store, 2e9 a local disk. Errors: E_ARGUMENT for no samples, or mixed ones.
+    ``dtype`` is the tensor's: by default that of the htype; a generic tensor's is that of the samples. Text, JSON,
+    lists, tags and links are measured as the bytes that are stored. ``fidelity`` as of a tensor: lossy codecs are
+    tried only where it allows them, and must keep it. ``bandwidth`` in bytes a second: 200e6 is an object store, 2e9 a
+    local disk. Missing samples (None) are left out. Errors: E_ARGUMENT for no samples, or what such a tensor would not
+    take; E_FIDELITY_LABEL.
     """
-    given = list(samples)
+    if isinstance(bandwidth, bool) or not isinstance(bandwidth, int | float) or not 0 < bandwidth < math.inf:
+        raise error("E_ARGUMENT", _CLAUSE, f"bandwidth is bytes a second, above 0, not {bandwidth!r}")
+    if isinstance(samples, str | bytes | EncodedFile) or not hasattr(samples, "__iter__"):
+        raise error("E_ARGUMENT", _CLAUSE, f"samples are given as a list, not as one {type(samples).__name__}")
+    given = [sample for sample in samples if sample is not None]
     if not given:
-        raise error("E_ARGUMENT", "tensor.create", "no samples to look at")
-    if all(isinstance(sample, EncodedFile) for sample in given):
-        return _files(given, bandwidth)
-    arrays = [np.ascontiguousarray(sample) for sample in given]
-    if len({(a.dtype, a.ndim) for a in arrays}) != 1 or not sum(a.nbytes for a in arrays):
-        raise error("E_ARGUMENT", "tensor.create", "samples of one dtype and rank are needed, some with elements")
+        raise error("E_ARGUMENT", _CLAUSE, "no samples to look at: give some that are not missing")
     promise = _fidelity(fidelity, htype)
+    files = [sample for sample in given if isinstance(sample, EncodedFile)]
+    if files:
+        if len(files) != len(given):
+            detail = f"{len(files)} of {len(given)} samples are files: ask for files and arrays apart"
+            raise error("E_ARGUMENT", _CLAUSE, detail)
+        return _files(files, htype, bandwidth)
+    arrays, declared = _arrays(given, htype, dtype)
+    reason = takes(promise, dtypes.dtype(arrays[0].dtype).name)
+    if reason is not None:
+        raise error("E_ARGUMENT", "fidelity.form", reason)
     mean = sum(a.nbytes for a in arrays) / len(arrays)
     probe = _probe(arrays)
     found = [_array_way(name, probe, mean, promise, bandwidth) for name in _ways(arrays[0], promise, htype)]
@@ -102,7 +125,7 @@ def recommend(
         lossy = () if promise.exact else _LOSSY
         found += [_picture_way(asked, probe, promise, bandwidth) for asked in lossy]
     kept = sorted((each for each in found if each is not None), key=lambda each: each.seconds)
-    return _judged(kept, promise, mean)
+    return _judged(kept, promise, mean, declared)
 
 
 def _fidelity(value: Any, htype: str) -> Fidelity:
@@ -112,7 +135,64 @@ def _fidelity(value: Any, htype: str) -> Fidelity:
     return promise
 
 
-def _judged(kept: Sequence[Candidate], promise: Fidelity, mean: float) -> Advice:
+@dataclass(slots=True)
+class _Meant:
+    """The tensor that the samples are for."""
+
+    htype: str
+    dtype: str
+    shape: htypes.Shape
+    sequence: bool
+    attributes: Mapping[str, Any]
+
+
+def _arrays(given: list[Any], htype: str, dtype: Any) -> tuple[list[np.ndarray], dict[str, Any]]:
+    """The items as such a tensor stores them, and what must be said when it is created: the dtype, where neither the
+    caller nor the htype has it. Errors: E_ARGUMENT."""
+    try:
+        meant, declared = _meant(given, htype, dtype)
+        ids: dict[str, int] = {}
+        made = [htypes.encode_sample(meant, value, name_id=lambda name: ids.setdefault(name, len(ids)))
+                for value in given]  # fmt: skip
+    except (LakebedError, TypeError, ValueError) as problem:
+        if isinstance(problem, LakebedError) and problem.code == "E_ARGUMENT":
+            raise
+        detail = problem.detail if isinstance(problem, LakebedError) else str(problem)
+        wanted = f"give what a tensor of {htype} takes, all of one dtype and rank, or another htype or dtype"
+        raise error("E_ARGUMENT", _CLAUSE, f"{detail}; {wanted}") from problem
+    arrays = [item for value in made for item in (value if isinstance(value, list) else [value])]
+    if not sum(a.nbytes for a in arrays):
+        raise error("E_ARGUMENT", _CLAUSE, "the samples are empty: give some with elements")
+    return arrays, declared
+
+
+def _meant(given: list[Any], htype: str, dtype: Any) -> tuple[_Meant, dict[str, Any]]:
+    name, nested = htypes.parse(htype)
+    row = htypes.row_of(name)
+    items = [item for value in given for item in value] if nested and row.convert is None else given
+    first = np.zeros(0, np.uint8) if row.convert is not None or not items else np.asarray(items[0])
+    own = first.dtype
+    declared: dict[str, Any] = {}
+    if dtype is not None:
+        chosen = dtypes.dtype(dtype).name
+    elif name == "generic":
+        if own.kind in "OSUT":
+            detail = f"{type(items[0]).__name__} is no array of numbers: say htype text, json or class_label"
+            raise error("E_ARGUMENT", _CLAUSE, detail)
+        chosen = dtypes.dtype(own).name
+    else:
+        chosen = row.dtype or dtypes.dtype(own).name
+        named = isinstance(items[0], np.ndarray | np.generic) and own.name in row.dtypes if items else False
+        if named and not np.can_cast(own, dtypes.dtype(chosen).numpy):
+            chosen = own.name
+        if row.dtype is not None and chosen != row.dtype:
+            declared = {"dtype": chosen}
+    shape: htypes.Shape = next((each for each in row.shapes if len(each) == first.ndim), (None,) * first.ndim)
+    attributes = htypes.check_tensor(name, chosen, shape, nested, {})
+    return _Meant(name, chosen, shape, nested, attributes), declared
+
+
+def _judged(kept: Sequence[Candidate], promise: Fidelity, mean: float, declared: Mapping[str, Any]) -> Advice:
     """The quickest to have, if it is worth it: a codec must save a tenth of the bytes, and not be slower than none."""
     none = next(each for each in kept if each.asked is None)
     worth = [each for each in kept if each.stored <= GAIN * none.stored and each.seconds <= none.seconds]
@@ -126,7 +206,7 @@ def _judged(kept: Sequence[Candidate], promise: Fidelity, mean: float) -> Advice
     if not media:
         larger = "own units, so that one is read alone" if unit == "sample" else "shared units of 64 KiB"
         reason += f"; samples of {mean:,.0f} bytes on average get {larger}"
-    return Advice(tuple(kept), pick, reason, unit, promise.to_json())
+    return Advice(tuple(kept), pick, reason, unit, promise.to_json(), declared)
 
 
 def _probe(arrays: list[np.ndarray]) -> list[np.ndarray]:
@@ -145,7 +225,8 @@ def _probe(arrays: list[np.ndarray]) -> list[np.ndarray]:
 
 def _pictures(first: np.ndarray, htype: str) -> bool:
     shaped = first.ndim == 2 or (first.ndim == 3 and 1 <= first.shape[2] <= 4)
-    return shaped and first.dtype.name in ("uint8", "uint16", "bool") and "picture" in htypes.row_of(htype).media
+    taken = "picture" in htypes.row_of(htypes.parse(htype)[0]).media
+    return shaped and taken and first.dtype.name in ("uint8", "uint16", "bool")
 
 
 def _ways(first: np.ndarray, promise: Fidelity, htype: str) -> list[Any]:
@@ -250,11 +331,22 @@ def _error(before: np.ndarray, after: np.ndarray, promise: Fidelity) -> str:
     return "exact" if worst == 0 else f"max {worst:.3g}"
 
 
-def _files(given: list[EncodedFile], bandwidth: float) -> Advice:
-    """Files stay what they are: coding them again loses, or gains nothing and costs time."""
+def _files(given: list[EncodedFile], htype: str, bandwidth: float) -> Advice:
+    """Files stay what they are: coding them again loses, or gains nothing and costs time. Errors: E_ARGUMENT."""
+    row = htypes.row_of(htypes.parse(htype)[0])
+    for file in given:
+        if CODECS[file.format].medium not in row.media:
+            raise error("E_ARGUMENT", "htype.media", f"{htype} takes no {file.format} files; name another htype")
+        if row.exact and not file.lossless:
+            detail = f"{htype} must come back exactly, and a {file.format} file is lossy; give the arrays"
+            raise error("E_ARGUMENT", "htype.lossless", detail)
     forms = sorted({file.format for file in given})
     raw = sum(math.prod(file.shape) * np.dtype(file.dtype).itemsize for file in given)
-    decode, _ = _timed(lambda: [file.verify() for file in given])
+    try:
+        decode, _ = _timed(lambda: [file.verify() for file in given])
+    except LakebedError as problem:
+        which = "" if problem.object is None else f"{problem.object}: "
+        raise error("E_ARGUMENT", _CLAUSE, f"{which}{problem.detail}; leave this file out") from problem
     stored = sum(len(file.data) for file in given)
     asked: Any = forms[0] if len(forms) == 1 else forms
     said = "as given"
