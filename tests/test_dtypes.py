@@ -115,6 +115,23 @@ def test_values_that_fit_are_taken(value, name):
         (None, "float32"),
         ({"a": 1}, "float32"),
         (np.array(["2020"], "M8[Y]"), "int64"),
+        (2**64 + 1, "float64"),
+        (-(2**63) - 1, "float64"),
+        (2**70 + 1, "complex128"),
+        ([2**63 + 1, -1], "float64"),
+        ([2**53 + 1, 0.5], "float64"),
+        ([[0.5], [-(2**53) - 1]], "float64"),
+        ([2**64 - 1, 1], "float64"),
+        ([2**53 + 1, 1.0, float("nan")], "complex128"),
+        ([0.5, np.int64(2**53 + 1)], "float64"),
+        ([np.float64(0.5), 2**53 + 1], "float64"),
+        (np.array([2**53 + 1, 0.5], object), "float64"),
+        ([2**24 + 1, 0.5], "float32"),
+        ([2049, 0.5], "float16"),
+        ([257, 0.5], "bfloat16"),
+        ([17, 0.5], "float8_e4m3fn"),
+        ([2**63 + 1, 0.5], "uint64"),
+        ([2**64 - 1, 1], "int64"),
     ],
 )
 def test_values_that_would_change_are_refused(value, name):
@@ -127,3 +144,23 @@ def test_ragged_lists_are_a_question_of_shape():
     with pytest.raises(LakebedError) as caught:
         to_array([[1], [2, 3]], DTYPES["int32"])
     assert (caught.value.code, caught.value.clause) == ("E_SAMPLE_SHAPE", "dtype.ragged")
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ([2**53 + 1, 1.0], "int64"),
+        ([2**64 - 1, 1], "uint64"),
+        ([[2**63 + 1], [0]], "uint64"),
+        ([2**63, -1], "float64"),
+        ([2**53 + 2, 0.5], "float64"),
+        ([1e300, 2**60, -0.5], "float64"),
+        (2**70, "float64"),
+        ([2**24 + 2, 0.5], "float32"),
+        ([2**100, 1j], "complex128"),
+    ],
+)
+def test_large_python_integers_come_back_equal(value, name):
+    """[dtype.convert]: also where numpy would make float64 of them on the way."""
+    result = to_array(value, DTYPES[name])
+    assert result.dtype == DTYPES[name].numpy and result.tolist() == value

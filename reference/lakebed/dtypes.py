@@ -45,6 +45,15 @@ _ROWS = (
 )
 DTYPES: dict[str, DType] = {row.name: row for row in _ROWS}
 _NUMPY: dict[str, np.dtype] = {}
+_WHOLE = {
+    "float16": 2**11,
+    "float32": 2**24,
+    "bfloat16": 2**8,
+    "float8_e4m3fn": 2**4,
+    "float8_e5m2": 2**3,
+    "complex64": 2**24,
+}
+"""Up to here every integer is a value of the dtype; 2**53 for the others, as numpy's float64 comes between."""
 _PYTHON = {bool: "bool", int: "int64", float: "float64", complex: "complex128"}
 
 
@@ -88,8 +97,12 @@ def to_array(value: Any, dtype: DType, *, what: str = "the sample") -> np.ndarra
         if isinstance(value, (np.ndarray, np.generic)) or hasattr(value, "__array__"):
             array = np.asarray(value)
             weak = array.dtype.kind == "O"
+            objects = array if weak else None
         else:
             array, weak = _listed(value, what), not _holds_numpy(value)
+            objects = _large_integers(value, array, dtype)
+            if weak and objects is not None:
+                array = objects
         if array.dtype.kind == "O":
             result = _from_objects(array, dtype)
         else:
@@ -98,8 +111,9 @@ def to_array(value: Any, dtype: DType, *, what: str = "the sample") -> np.ndarra
         raise
     except (TypeError, ValueError, OverflowError) as problem:
         raise _refused(what, dtype, str(problem)) from problem
-    if result is None:
-        raise _refused(what, dtype, f"a {array.dtype} value is out of range or would change")
+    if result is None or (objects is not None and not _integers_kept(objects, result)):
+        kind = "number" if array.dtype.kind == "O" else f"{array.dtype} value"
+        raise _refused(what, dtype, f"a {kind} is out of range or would change")
     return np.ascontiguousarray(result).reshape(array.shape)
 
 
@@ -121,9 +135,29 @@ def _holds_numpy(value: Any) -> bool:
     return isinstance(value, (np.ndarray, np.generic))
 
 
+def _large_integers(value: Any, array: np.ndarray, dtype: DType) -> np.ndarray | None:
+    """The Python values of a list where some may be integers that numpy, or the dtype, rounds; else None.
+
+    numpy makes float64 of integers among floats, and of integers beyond int64 among smaller ones.
+    """
+    if array.dtype.kind == "O":
+        return array
+    if value.__class__ is float or array.dtype.kind not in "fc":
+        return None
+    large = (np.abs(array.real) >= _WHOLE.get(dtype.name, 2**53)).any()
+    return np.array(value, object) if large else None
+
+
+def _integers_kept(objects: np.ndarray, result: np.ndarray) -> bool:
+    """Is every integer among ``objects`` what it became in ``result``?"""
+    stored = result if result.dtype.kind in "biuc" else result.astype(np.float64)
+    pairs = zip(objects.ravel().tolist(), stored.ravel().tolist(), strict=True)
+    return all(got == int(item) for item, got in pairs if isinstance(item, (int, np.integer)))
+
+
 def _from_objects(array: np.ndarray, dtype: DType) -> np.ndarray | None:
-    """Python integers beyond 64 bits land here, and everything that is no number at all."""
-    items = array.ravel().tolist()
+    """Large Python integers land here, and everything that is no number at all."""
+    items = [item.item() if isinstance(item, np.generic) else item for item in array.ravel().tolist()]
     if not all(isinstance(item, (int, float, complex)) for item in items):
         odd = next(item for item in items if not isinstance(item, (int, float, complex)))
         raise TypeError(f"{type(odd).__name__} is no number")
