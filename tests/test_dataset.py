@@ -175,6 +175,9 @@ def test_empty_datasets() -> None:
         ({"htype": "bbox", "fidelity": "lossy"}, "E_FIDELITY_LABEL"),
         ({"htype": "bbox", "fidelity": {"max_abs_error": 0.1}}, "E_FIDELITY_LABEL"),
         ({"htype": "class_label", "class_names": ["a", "a"]}, "E_ARGUMENT"),
+        ({"htype": "class_label", "class_names": "abc"}, "E_ARGUMENT"),
+        ({"htype": "segment_mask", "class_names": 3}, "E_ARGUMENT"),
+        ({"htype": 5}, "E_ARGUMENT"),
         ({"dtype": "int8", "shape": (), "attributes": {"x": object()}}, "E_ARGUMENT"),
         ({"dtype": "int8", "shape": (), "attributes": {"x": float("nan")}}, "E_ARGUMENT"),
         ({"dtype": "int8", "shape": (), "attributes": {"x": 2**60}}, "E_ARGUMENT"),
@@ -246,6 +249,50 @@ def test_a_first_sample_among_others() -> None:
     found = again(ds)
     assert found.x.shape == (None, None) and found.s.shape == (None,) and found.s.dtype == np.float64
     assert [None if s is None else len(s) for s in found.s] == [None, None, None, 2, 0, 1]
+
+
+def test_no_htype_is_generic() -> None:
+    ds = fresh(x={"htype": None, "dtype": "int8", "shape": ()})
+    assert ds.x.htype == "generic"
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_names_do_not_begin_after_values_without(committed: bool) -> None:
+    """[htype.class_label.extend] [sample.atomic]: value 0 would get the first name, the others none."""
+    many = {"htype": "class_label", "shape": (None,), "sequence": True}
+    ds = fresh(x={"htype": "class_label"}, y=many, z={"htype": "class_label"})
+    ds.append({"x": 5, "y": [[1], []]})
+    if committed:
+        ds.commit()
+    for change in (
+        lambda: ds.append({"x": "cat"}),
+        lambda: ds.append({"y": [["cat"]]}),
+        lambda: ds.insert(0, {"x": "cat"}),
+        lambda: ds.extend({"x": ["cat", "dog"]}),
+        lambda: ds.extend({"x": np.array(["cat"])}),
+        lambda: ds.extend({"z": [None, 0, "cat"]}),
+        lambda: ds.update("x", 0, "cat"),
+    ):
+        problem = refused("E_SAMPLE_HTYPE", change, "class_names")
+        assert problem.clause == "htype.class_label.text" and problem.object in ("x", "y", "z")
+        assert len(ds) == 1 and ds.x.class_names is ds.y.class_names is ds.z.class_names is None
+    ds.extend({"z": [None, "a", "b", None, 0]})
+    ds.append({"z": "c"})
+    ds.set_attributes("x", class_names=list("abcdef"))
+    ds.append({"x": "new"})
+    found = again(ds)
+    assert found.z.class_names == ["a", "b", "c"] and [found.z[i] for i in (2, 3, 5, 6)] == [0, 1, 0, 2]
+    assert found.x[0] == 5 and found.x[len(found) - 1] == 6
+
+
+def test_names_that_begin_within_an_update_hold_for_all_of_it() -> None:
+    """[htype.class_label.range]"""
+    ds = fresh(x={"htype": "class_label"}, y=INT)
+    ds.extend({"y": [1, 2]})
+    refused("E_SAMPLE_HTYPE", lambda: ds.update("x", [0, 1], [5, "cat"]))
+    assert ds.x.class_names is None and ds.x[0] is None
+    ds.update("x", [0, 1], ["cat", "dog"])
+    assert ds.x[:].tolist() == [0, 1]
 
 
 def test_attributes_are_copies() -> None:

@@ -187,7 +187,7 @@ class Dataset:
         self,
         name: str,
         *,
-        htype: str = "generic",
+        htype: str | None = "generic",
         dtype: Any = None,
         shape: Sequence[int | None] | None = None,
         sample_compression: Any = None,
@@ -203,13 +203,18 @@ class Dataset:
     ) -> Tensor | None:
         """A new tensor; rows that are there already have no value in it, at no cost.
 
-        htype               what the values mean: ``image``, ``class_label``, ``bbox``, ..., ``sequence[image]``
-        dtype, shape        of one item; None: the htype's, or the first sample's. None in a shape: a free axis
+        htype               what the values mean: ``image``, ``class_label``, ``bbox``, ..., ``sequence[image]``;
+                            None: ``generic``
+        dtype, shape        of one item; None: the htype's (dtype of ``generic``: float64), or the first sample's.
+                            None in a shape: a free axis
         sample_compression  a codec for each item ("jpeg", "lz4", "shuffle+zstd"), or a list of file formats
         chunk_compression   a codec for units of many items
         fidelity            "exact", "lossy", {"max_abs_error": e}, {"max_rel_error": e}, {"psnr_db": q}; default
                             exact wherever the codec can be
         sequence            a sample is a list of items
+        class_names         of ``class_label`` and ``segment_mask``: name i is that of value i
+        attributes          all others of the htype: ``{"coords": {"type": "pixel", "mode": "LTRB"}}`` of ``bbox``,
+                            ``{"keypoints": [...], "connections": [...]}``, ``{"schema": ...}`` of ``json``; and yours
         tile                cut items into tiles of this shape, so that parts can be read
         unit_items, unit_bytes  what is compressed and checksummed together: so many items, or about so many bytes
                             of them (default 65,536); one or the other

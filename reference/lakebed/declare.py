@@ -71,7 +71,7 @@ class Declared:
 
 def declare(
     *,
-    htype: str = "generic",
+    htype: str | None = "generic",
     dtype: Any = None,
     shape: Sequence[int | None] | None = None,
     sample_compression: Any = None,
@@ -86,14 +86,14 @@ def declare(
     chunk_bytes: int | None = None,
 ) -> Declared:
     """Errors: E_ARGUMENT, E_FIDELITY, E_FIDELITY_LABEL, E_DTYPE_UNSUPPORTED, E_EXTRA_MISSING."""
-    name, nested = htypes.parse(htype)
+    name, nested = htypes.parse("generic" if htype is None else htype)
     row = htypes.row_of(name)
     if sample_compression is not None and chunk_compression is not None:
         raise error("E_ARGUMENT", "codec.pipeline", "give sample_compression or chunk_compression, not both")
     pipelines = codecs.parse_pipelines(sample_compression if chunk_compression is None else chunk_compression)
     if chunk_compression is not None and any(codecs.is_media(p) for p in pipelines):
         raise error("E_ARGUMENT", "codec.pipeline", "a picture is a unit of its own: use sample_compression")
-    members = {**(attributes or {}), **({} if class_names is None else {"class_names": list(class_names)})}
+    members = {**(attributes or {}), **({} if class_names is None else {"class_names": _class_names(class_names)})}
     alone = sample_compression is not None and pipelines != ((),)
     chosen = row.dtype if dtype is None else dtypes.dtype(dtype).name
     dims = row.shape if shape is None else _shape(shape)
@@ -151,6 +151,13 @@ def _unit(items: int | None, size: int | None, alone: bool) -> dict[str, int]:
     if size is not None:
         return {"bytes": _positive("unit_bytes", size)}
     return {"items": 1} if alone else {"bytes": UNIT_BYTES}
+
+
+def _class_names(names: Any) -> list[Any]:
+    """A string would fall apart into its letters."""
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
+        raise error("E_ARGUMENT", "htype.class_label.names", f"class_names is {names!r}; it is a list of strings")
+    return list(names)
 
 
 def _positive(name: str, value: Any) -> int:

@@ -137,6 +137,10 @@ class TensorDraft:
         """Prepared samples into chunks, without a place in the tensor yet: their slices."""
         self.runs  # what was appended is settled first  # noqa: B018
         parts = []
+        if len(samples) > 1:  # names may have begun among them
+            for item in itertools.chain.from_iterable(filter(None, samples)):
+                if item.array is not None and "class_names" in self.declared.attributes:
+                    htypes.check_sample(self.declared, item.array)
         for sample in samples:
             if sample is None:
                 parts.append(missing(1))
@@ -156,6 +160,7 @@ class TensorDraft:
             self.settle(first)
         else:
             self.settle(values, many=True)
+        self._check_first_name(values)
         block = None if codecs.is_media(self.declared.array_pipeline) else self._block(values)
         if block is not None:
             self._write_block(block)
@@ -179,6 +184,8 @@ class TensorDraft:
         fault = self.declared.fault
         if fault is not None and value is not None:
             raise error(fault.code, fault.clause, fault.detail, object=self.name)
+        if not many:
+            self._check_first_name([value])
         if self.declared.pending is None or value is None:
             return
         free_shape, given = self.declared.pending
@@ -199,6 +206,15 @@ class TensorDraft:
             declared.shape = (None,) * max(0, rank)
         self.declared = settle(declared, given=given)
         self._range = _plain_range(self.declared)
+
+    def _check_first_name(self, values: Any) -> None:
+        """Names do not begin after values that have none. Errors: E_SAMPLE_HTYPE."""
+        declared = self.declared
+        named = "class_names" not in htypes.row_of(declared.htype).attributes or declared.attributes.get("class_names")
+        if named or (isinstance(values, np.ndarray) and values.dtype.kind not in "OU"):
+            return
+        stored = bool(self._appended or self._queue or (self._runs.chunk != NULL).any())
+        htypes.check_first_name(declared, values, stored)
 
     def _first(self, value: Any) -> np.ndarray:
         """The value as an array, to see its dtype and rank; of a sequence its first item does, on a new axis."""

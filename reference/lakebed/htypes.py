@@ -7,7 +7,7 @@ from a caller's value to arrays and back, and the constraints checked when a sam
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -39,6 +39,7 @@ from .links import as_link, check_link, link_bytes
 
 Shape = tuple[int | None, ...]
 Value = np.ndarray | list[np.ndarray]
+_NESTED = (list, tuple, np.ndarray)
 _INTS = tuple(name for name, row in DTYPES.items() if row.kind in ("int", "uint"))
 _FLOATS = tuple(name for name, row in DTYPES.items() if row.kind == "float")
 _NUMBERS = tuple(name for name, row in DTYPES.items() if row.kind in ("int", "uint", "float"))
@@ -269,6 +270,8 @@ def parse(name: str) -> tuple[str, bool]:
     Polygon, list and tag are sequences by themselves; a sequence of sequences does not exist.
     ``"link[sequence[h]]"`` is ``"sequence[link[h]]"`` [htype.link.sequence].
     """
+    if not isinstance(name, str):
+        raise error("E_ARGUMENT", "htype.unknown", f"an htype is a name, not {name!r}")
     if name.startswith("link[sequence[") and name.endswith("]]"):
         name = f"sequence[link[{name[14:-2]}]]"
     inner, sequence = name, False
@@ -451,6 +454,27 @@ def _ids(htype: str, attributes: Mapping[str, Any], value: Any, name_id: Callabl
     if value not in names:
         raise refuse(htype, "text", f"{value!r} is none of the {len(names)} class names")
     return names.index(value)
+
+
+def check_first_name(tensor: TensorLike, values: Iterable[Any], stored: bool) -> None:
+    """Refuse a name where values without names are ``stored``, or come before it among the samples ``values``.
+
+    It would become the name of value 0, and leave the others without [htype.class_label.extend].
+    """
+    for value in values:
+        if _names_within(value):
+            if not stored:
+                return
+            detail = "values without names are stored; name them first: set_attributes(tensor, class_names=[...])"
+            raise refuse(tensor.htype, "text", f"{detail}, or class_names at creation")
+        stored = stored or value is not None
+
+
+def _names_within(value: Any) -> bool:
+    """The same as :func:`_has_names` for lists of lists."""
+    return _has_names(value) or (
+        isinstance(value, (list, tuple)) and any(_names_within(each) for each in value if isinstance(each, _NESTED))
+    )
 
 
 def check_sample(tensor: TensorLike, sample: Value) -> None:
