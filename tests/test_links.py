@@ -87,7 +87,23 @@ def test_links_come_back_and_nothing_is_fetched(tmp_path, server):
         ("https://h/cat.jpg?X-Amz-Signature=abc", "secret"),
         ("https://h/cat.jpg?access_token=abc", "secret"),
         ("https://h/cat.jpg?sig=", "secret"),
+        ("https://h/cat.jpg#access_token=1", "secret"),
+        ("https://h/cat.jpg#/a?token=1", "secret"),
+        ("https://h/a;token=1/cat.jpg", "secret"),
+        ("https://h/cat.jpg;v=1;key=1?size=2", "secret"),
+        ("https://h/cat.jpg?auth=1", "secret"),
+        ("https://h/cat.jpg?jwt=1", "secret"),
+        ("https://h/cat.jpg?sas=1", "secret"),
+        ("https://h/cat.jpg?pwd=1", "secret"),
+        ("https://h/cat.jpg?passwd=1", "secret"),
+        ("https://h/cat.jpg?accesstoken=1", "secret"),
+        ("https://h/cat.jpg?a=1;sharedaccesssignature=1", "secret"),
+        ("https://h/cat.jpg?AWSAccessKeyId=1", "secret"),
+        ("https://h/cat.jpg?%61uth=1", "secret"),
         (Link("https://h/cat.jpg", ""), "credentials"),
+        (Link("https://h/cat.jpg", "AKIA:secret/xyz"), "credentials"),
+        (Link("https://h/cat.jpg", "a" * 65), "credentials"),
+        (Link("https://h/cat.jpg", "ours\n"), "credentials"),
         ({"url": "https://h/cat.jpg", "password": "x"}, "value"),
         (7, "value"),
         (np.frombuffer(b'{"url":"https://u:p@h/c"}', np.uint8), "secret"),
@@ -101,6 +117,13 @@ def test_what_is_no_link(tmp_path, value, rule):
             ds.append({"t": value})
         assert (caught.value.code, caught.value.clause) == ("E_SAMPLE_HTYPE", f"htype.link.{rule}")
         ds.append({"t": "https://host.example/a.jpg?size=3"})
+
+
+def test_addresses_that_only_resemble_secrets(tmp_path):
+    with lakebed.create(tmp_path / "x") as ds:
+        ds.create_tensor("t", htype="link[image]")
+        for rest in ("key=3/a.jpg", "a;v=2.jpg?author=me&keyword=sun&monkey=1", "token/a.jpg#page=2", "a?sig#key"):
+            ds.append({"t": Link(f"https://host.example/{rest}", "our.lab_2-x")})
 
 
 @pytest.mark.parametrize("name", ["link[]", "link[generic]", "link[text]", "link[link[image]]"])

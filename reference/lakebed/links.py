@@ -16,12 +16,14 @@ import numpy as np
 from .errors import LakebedError, error
 
 SCHEMES = ("https", "http", "s3", "gs", "az")
-_SECRETS = (
-    "sig", "signature", "token", "key", "apikey", "api_key", "password", "secret", "access_token", "credential",
-    "awsaccesskeyid",
+_PARTS = (
+    "signature", "token", "secret", "password", "passwd", "passphrase", "credential", "authorization", "apikey",
+    "accesskey",
 )  # fmt: skip
+_WORDS = frozenset({"sig", "key", "auth", "jwt", "sas", "pwd", "pass"})
 LONGEST = 2048
-_ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>[^/?#]*)[^?#]*(\?(?P<query>[^#]*))?")
+_ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<host>[^/?#]*)(?P<path>[^?#]*)(?P<rest>.*)")
+_NAME = re.compile("[A-Za-z0-9._-]{1,64}")
 
 
 class Link(NamedTuple):
@@ -44,14 +46,19 @@ def fault(link: Link) -> tuple[str, str] | None:
         return "url", f"addresses begin with {', '.join(f'{s}://' for s in SCHEMES)}, and name no file of this machine"
     if "@" in parts["host"]:
         return "secret", "the address holds a user name or password; name credentials instead"
-    for pair in re.split("[&;]", parts["query"] or ""):
-        key = re.sub("%([0-9A-Fa-f]{2})", lambda found: chr(int(found[1], 16)), pair.partition("=")[0])
-        words = key.lower().replace("-", "_")
-        if words in _SECRETS or words.split("_")[-1] in _SECRETS:
+    for key in _members(parts["path"], parts["rest"]):
+        if any(part in key for part in _PARTS) or not _WORDS.isdisjoint(re.split("[^a-z0-9]+", key)):
             return "secret", f"the address holds {key!r}, which looks like a secret; name credentials instead"
-    if name is not None and (not isinstance(name, str) or not 0 < len(name) <= 64 or not name.isprintable()):
-        return "credentials", "credentials are a name of 1 to 64 printable characters"
+    if name is not None and (not isinstance(name, str) or _NAME.fullmatch(name) is None):
+        return "credentials", "credentials are a name of 1 to 64 letters, digits, '.', '_' and '-', never the secret"
     return None
+
+
+def _members(path: str, rest: str) -> list[str]:
+    """Names of what an address sets, in lower case: ``;name=`` in the path, ``name=`` in the query and the fragment."""
+    pieces = [piece for segment in path.split("/") for piece in segment.split(";")[1:]] + re.split("[?#&;/]", rest)
+    names = [piece.partition("=")[0] for piece in pieces if "=" in piece]
+    return [re.sub("%([0-9A-Fa-f]{2})", lambda found: chr(int(found[1], 16)), name).lower() for name in names]
 
 
 def link_bytes(value: Any, htype: str) -> np.ndarray:

@@ -52,7 +52,11 @@ for htype, (dtype, shape, value, code, clause) in AXES.items():
 
 
 SECRET = {"user": "https://me:pw@example.org/a", "token": "https://example.org/a?token=abc",
-          "signature": "https://example.org/a?X-Amz-Signature=00"}  # fmt: skip
+          "signature": "https://example.org/a?X-Amz-Signature=00",
+          "fragment": "https://example.org/a#access_token=1", "path": "https://example.org/a;token=1/b",
+          "escaped": "https://example.org/a?%73ig=1", "word": "https://example.org/a?my-key.id=1",
+          **{name.lower(): f"https://example.org/a?size=1&{name}=1" for name in ("auth", "jwt", "sas", "pwd", "passwd",
+             "accesstoken", "SharedAccessSignature")}}  # fmt: skip
 for name, url in SECRET.items():
 
     @case(f"samples/link_{name}", "htype.link.secret", features=("write.htypes",))
@@ -65,6 +69,20 @@ for name, url in SECRET.items():
             steps.append(x=value),
         ]
         b.write_refused(script, VALUE)
+
+
+@case("samples/link_no_secret", "htype.link.secret", features=("write.htypes",))
+def _(b: Book) -> None:
+    b.explain("A link whose members only resemble secrets", "Who cannot store good addresses stores them as text.")
+    url = "https://example.org/key=3/a;v=2.png?author=me&keyword=sun&monkey=1&compass=n#page=2&basic"
+    value = np.frombuffer(json.dumps({"url": url}).encode(), np.uint8)
+    script = [
+        steps.create(),
+        steps.tensor("x", dtype="uint8", shape=[None], htype="link[image]"),
+        steps.append(x=value),
+        steps.commit("a link"),
+    ]
+    b.writes(script, {"tensors": {"x": {"values": [value], "dtype": "uint8"}}})
 
 
 TENSORS: dict[str, tuple[dict[str, Any], str, tuple[str, ...], tuple[str, ...]]] = {

@@ -198,6 +198,8 @@ VALUES: dict[str, tuple[str, list[Any], str, str]] = {
     "link_path": ("link[image]", [link(url="file:///etc/passwd")[0], LINK[1]], VALUE, "htype.link.url"),
     "link_credentials": ("link[image]", [link(url="s3://b/k", credentials="x" * 65)[0], LINK[1]], VALUE,
                          "htype.link.credentials"),
+    "link_credentials_secret": ("link[image]", [link(url="s3://b/k", credentials="ID:word/xyz")[0], LINK[1]], VALUE,
+                                "htype.link.credentials"),
 }  # fmt: skip
 for name, (htype, bad, code, clause) in VALUES.items():
 

@@ -231,9 +231,10 @@ def _link(t: Tensor, item: Item) -> None:
     url, name = value["url"], value.get("credentials", "x")
     good = 1 <= len(url) <= 2048 and url.isprintable() and _URL.match(url) is not None
     _rule(good, "htype.link.url", t, f"url {url[:60]!r}")
-    _rule(1 <= len(name) <= 64, "htype.link.credentials", t, f"credentials of {len(name)} characters")
+    _rule(_NAME.fullmatch(name) is not None, "htype.link.credentials", t, f"credentials of {len(name)} characters")
 
 
+_NAME = re.compile("[A-Za-z0-9._-]{1,64}")
 _URL = re.compile(r"(https?|s3|gs|az)://[^/?#]+")
 
 

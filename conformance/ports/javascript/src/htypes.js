@@ -59,15 +59,22 @@ function coco(item, {keypoints: names}) {
   if (rows % 3 || (names && rows !== 3 * names.length)) return ["axes", SHAPE];
   return each(item, (x, i) => Math.floor(i / objects) % 3 < 2 || visible(x));
 }
+const SECRET = new RegExp("signature|token|secret|password|passwd|passphrase|credential|authorization|apikey|accesskey|" +
+  "(?<![a-z0-9])(?:sig|key|auth|jwt|sas|pwd|pass)(?![a-z0-9])");
+function memberName(piece) {
+  const name = piece.slice(0, piece.indexOf("="));
+  return name.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16))).toLowerCase();
+}
 function link({bytes}) {
   const [v] = value(bytes) ?? [], members = isObject(v) ? Object.entries(v) : [];
   const known = members.every(([k, x]) => ["url", "credentials"].includes(k) && typeof x === "string");
   if (!known || typeof v?.url !== "string") return ["value", TEXT];
-  const {url, credentials = "?"} = v, m = /^(?:https?|s3|gs|az):\/\/([^/?#]+)[^?#]*(\?[^#]*)?/i.exec(url);
+  const {url, credentials = "x"} = v, m = /^(?:https?|s3|gs|az):\/\/([^/?#]+)([^?#]*)(.*)$/i.exec(url);
   if (!m || url.length > 2048 || /[^\x21-\x7e]/.test(url)) return ["url"];
-  if (credentials.length < 1 || credentials.length > 64) return ["credentials"];
-  const secret = /[?&][^=&]*(signature|token|key|secret|password|credential)[^=&]*=/i;
-  return m[1].includes("@") || secret.test(m[2] ?? "") ? ["secret"] : undefined;
+  if (!/^[A-Za-z0-9._-]{1,64}$/.test(credentials)) return ["credentials"];
+  const [, host, path, rest] = m, pieces = path.split("/").flatMap((segment) => segment.split(";").slice(1));
+  const names = [...pieces, ...rest.split(/[?#&;/]/)].filter((piece) => piece.includes("=")).map(memberName);
+  return host.includes("@") || names.some((name) => SECRET.test(name)) ? ["secret"] : undefined;
 }
 
 // A row: dtypes, shapes, and what is rarer: `free`, lossy codecs may be used; `single`, parts of items can be judged.
