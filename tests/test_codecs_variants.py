@@ -164,6 +164,20 @@ def test_dib_bit_fields_are_those_of_bmp(bits: int, masks: tuple[int, ...], alph
         assert (array[:, :, channel] == wanted).all()
 
 
+@pytest.mark.parametrize(
+    ("name", "dtype", "shape", "words"),
+    [("bmp", "uint8", (16, 17, 4), "it holds 1, 3"), ("hdr", "float32", (4, 4, 3), "verbatim only"),
+     ("stl", "float32", (5, 3), "shape=[None, 3, 3]"), ("stl", "float64", (5, 3, 3), "float32, not float64")],
+)  # fmt: skip
+def test_what_a_format_cannot_take_is_said(name: str, dtype: str, shape: tuple[int, ...], words: str) -> None:
+    for attempt in (lambda: codecs.must_take(name, dtype, shape),
+                    lambda: codecs.encode_media(name, {}, np.zeros(shape, dtype))):  # fmt: skip
+        with pytest.raises(LakebedError) as caught:
+            attempt()
+        assert (caught.value.code, caught.value.clause) == ("E_FIDELITY", "codec.takes")
+        assert words in caught.value.detail
+
+
 def _wav(bits: int, block: int) -> bytes:
     form = struct.pack("<HHIIHH", 1, 1, 8000, 8000 * block, block, bits)
     return b"RIFF" + struct.pack("<I", 44) + b"WAVEfmt " + struct.pack("<I", 16) + form + b"data\x08\0\0\0" + bytes(8)

@@ -11,6 +11,7 @@ from .media import (
     media_attributes,
     media_exact,
     media_header,
+    must_take,
     reach_part,
     seek_entry,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "media_attributes",
     "media_exact",
     "media_header",
+    "must_take",
     "names",
     "parse_pipelines",
     "pipeline_from_index",

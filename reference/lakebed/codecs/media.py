@@ -141,16 +141,22 @@ def encode_media(name: str, params: Params, array: np.ndarray) -> bytes:
     A dtype or shape that the format cannot hold, or a format that is only read: E_FIDELITY [codec.takes].
     """
     row = _row(name)
-    reason = "it is kept verbatim only" if row.write is None else _taken(row, array.dtype.name, array.shape)
-    if row.write is None or reason is not None:
-        detail = f"{name} cannot encode a {array.dtype} array of {array.shape}: {reason}"
-        raise error("E_FIDELITY", "codec.takes", detail)
+    must_take(name, array.dtype.name, array.shape)
+    assert row.write is not None
     data = row.write(np.ascontiguousarray(array), _complete(row, params))
     if array.size > PIXELS and row.plausible is not None:
         reason = row.plausible(data, row.header(data))
         if reason is not None:
             raise error("E_FIDELITY", "media.plausible", f"{name} makes a file of it that no reader believes: {reason}")
     return data
+
+
+def must_take(name: str, dtype: str, shape: tuple[int, ...]) -> None:
+    """E_FIDELITY where the format cannot hold arrays of that kind, or is only read [codec.takes]."""
+    row = _row(name)
+    reason = "it is kept verbatim only" if row.write is None else _taken(row, dtype, shape)
+    if reason is not None:
+        raise error("E_FIDELITY", "codec.takes", f"{name} cannot encode a {dtype} array of {shape}: {reason}")
 
 
 def encode_item(pipeline: tuple[Any, ...], array: np.ndarray) -> tuple[tuple[Any, ...], bytes]:

@@ -51,8 +51,11 @@ def decoded(data: bytes, head: Header) -> np.ndarray:
 
 
 def takes(dtype: str, shape: Shape | None) -> str | None:
-    good = dtype == "float32" and (shape is None or (len(shape) == 3 and all(n in (3, None) for n in shape[1:])))
-    return None if good else "STL triangles are float32 of shape (triangles, 3, 3)"
+    if dtype != "float32":
+        return f"STL triangles are float32, not {dtype}"
+    if shape is None or (len(shape) == 3 and all(n in (3, None) for n in shape[1:])):
+        return None
+    return f"STL triangles have the shape (n, 3, 3), not {shape}; a tensor of them has shape=[None, 3, 3]"
 
 
 def write(array: np.ndarray, params: Params) -> bytes:
