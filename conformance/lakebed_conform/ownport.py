@@ -26,7 +26,7 @@ FEATURES = [
     "codec.lz4", "codec.deflate", "codec.zstd", "codec.shuffle", "codec.bitshuffle", "codec.delta", "codec.narrow",
     "codec.quantize", "dtype.float16", "dtype.bfloat16", "dtype.float8_e4m3fn", "dtype.float8_e5m2",
     "dtype.complex64", "dtype.complex128", "dtype.int64", "dtype.uint64", "reader.sha256", "read.region",
-    "read.at_time",
+    "read.at_time", "picture.rgb16",
 ] + [f"codec.{name}" for name in FORMATS if available()]
 
 

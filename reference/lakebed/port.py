@@ -47,6 +47,10 @@ def hello(q: Request) -> Reply:
     from . import __version__
 
     coded = [f"codec.{name}" for name, row in CODECS.items() if row.extra is None or installed(row.library)]
+    if installed("imagecodecs"):
+        coded.append("picture.rgb16")
+    else:
+        coded.remove("codec.avif")  # Pillow reads it, and writes nothing that is exact
     typed = [f"dtype.{name}" for name in DTYPES if name not in NUMERIC or installed("ml_dtypes")]
     read = ["picture.frames", "picture.tiff", "read.at_time", "read.region", "reader.sha256", "store.http"]
     wrote = ["write.branch", "write.compact", "write.edit", "write.filters", "write.htypes", "write.refused"]
