@@ -130,7 +130,21 @@ def test_values_that_json_has_no_word_for(call, asked):
 def test_codecs(call, asked):
     found = {row["name"]: row for row in asked("codecs")}
     assert found["lz4"]["installed"] and found["jpeg"]["exact"] == "never" and "quantize" in found
-    assert "shuffle" in call("codecs")[1]
+    assert found["jpeg"]["tolerance"] == "A" and "uint8" in found["jpeg"]["takes"]
+    assert found["webp"]["conditions"] == "lossless is true" and found["mp4"]["takes"] == "its files only"
+    assert "runs an interpreter" in found["eps"]["refused"] and {"fli", "wmf"} <= found.keys()
+    shown = call("codecs")[1]
+    assert "shuffle" in shown and "eps" in shown and "its files only" in shown
+
+
+def test_one_codec(call, asked):
+    assert asked("codecs", "JPG")["name"] == "jpeg" and asked("codecs", "wmf")["kind"] == "refused"
+    for row in asked("codecs"):
+        code, said, _ = call("codecs", row["name"])
+        assert code == 0 and row.get("refused", row.get("about")) in said
+        assert row["kind"] == "refused" or f"{row['tolerance']}: " in said
+    code, _, said = call("codecs", "nonsense")
+    assert code == 2 and "E_ARGUMENT" in said
 
 
 # --- judging ---------------------------------------------------------------------------------------------------------

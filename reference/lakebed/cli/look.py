@@ -12,6 +12,7 @@ import numpy as np
 from rich.text import Text
 
 from .. import codecs, htypes
+from ..codecs.registry import REFUSED
 from ..dataset import Dataset
 from ..errors import LakebedError, error
 from ..extras import installed
@@ -20,6 +21,14 @@ from ..tensor import Tensor
 from .shell import at_options, cell, emit, json_option, opened, out, plain, shape, size, store_options, table
 
 SOME = 6  # codecs of one tensor that are named in a table
+AGREES = {
+    "E": "every port decodes the same array",
+    "A": "8-bit values within 4, 0.5 on average; lossless ones the same",
+    "B": "38 dB or more, 2.5 on average",
+    "S": "as many samples, each within 2^-14",
+    "S2": "each sample within 2^-4 after the first 8,000",
+}
+"""What ports owe each other's decode of files [media.tolerance], [audio.tolerance]."""
 SHOWN = 8  # values of an array that are printed, and (start, stop) ranges of a diff
 
 
@@ -162,22 +171,61 @@ def cat(place: str, tensor: str, row: int, target: str | None, as_json: bool, **
 
 
 @click.command(name="codecs")
+@click.argument("name", required=False)
 @json_option
-def codecs_command(as_json: bool) -> None:
-    """Every codec, and whether it can be used here."""
-    if as_json:
-        emit([_codec(row) for row in codecs.CODECS.values()])
+def codecs_command(name: str | None, as_json: bool) -> None:
+    """Every codec, what it takes, and whether it can be used here; with NAME, all about one."""
+    if name is not None:
+        _one_codec(name.lower(), as_json)
         return
-    rows = table("codec", "kind", "exact", "parameters", "about", "here")
+    if as_json:
+        emit([*map(_codec, codecs.CODECS.values()), *map(_refused, REFUSED)])
+        return
+    rows = table("codec", "kind", "exact", "takes", "agrees", "here")
     for row in codecs.CODECS.values():
-        here = cell("yes", "green") if _usable(row) else cell(f"pip install 'lakebed[{row.extra}]'", "yellow")
+        here = cell("yes", "green") if _usable(row) else cell(f"lakebed[{row.extra}]", "yellow")
         named = cell(", ".join((row.name, *row.aliases)), "bold")
-        rows.add_row(named, row.kind, row.exact, ", ".join(p.name for p in row.params), row.about, here)
+        rows.add_row(named, row.kind, row.exact, cell(_takes(row)), row.tolerance, here)
+    for refused in REFUSED:
+        rows.add_row(cell(refused, "bold"), "refused", "", cell(REFUSED[refused]), "", cell("never", "red"))
     out().print(rows)
+    out().print(cell("agrees: class of agreement between ports; lakebed codecs NAME says it in words", "dim"))
+
+
+def _one_codec(name: str, as_json: bool) -> None:
+    found = _refused(name) if name in REFUSED else _codec(codecs.codec(name))
+    if as_json:
+        emit(found)
+        return
+    out().print(cell(found["name"], "bold"))
+    if name in REFUSED:
+        out().print(_line("refused", found["refused"]))
+        return
+    row = codecs.CODECS[found["name"]]
+    exact = f"when {row.conditions}" if row.exact == "conditions" else row.exact
+    here = "yes" if _usable(row) else f"pip install 'lakebed[{row.extra}]'"
+    aliases = [("also", ", ".join(row.aliases))] if row.aliases else []
+    parameters = ", ".join(param.name for param in row.params) or "none"
+    for what, text in (
+        *aliases, ("about", row.about), ("kind", row.kind), ("exact", exact), ("takes", _takes(row)),
+        ("agrees", f"{row.tolerance}: {AGREES[row.tolerance]}"), ("parameters", parameters), ("here", here),
+    ):  # fmt: skip
+        out().print(_line(what, text))
+
+
+def _takes(row: codecs.Codec) -> str:
+    """Arrays that it encodes, in words."""
+    if row.kind == "media" and row.write is None:
+        return "its files only"
+    return row.holds or (row.conditions if row.exact == "always" else "") or "all"
 
 
 def _usable(row: codecs.Codec) -> bool:
     return row.extra is None or installed(row.library)
+
+
+def _refused(name: str) -> dict[str, Any]:
+    return {"name": name, "kind": "refused", "refused": REFUSED[name], "installed": False}
 
 
 def _codec(row: codecs.Codec) -> dict[str, Any]:
@@ -185,7 +233,11 @@ def _codec(row: codecs.Codec) -> dict[str, Any]:
         "name": row.name,
         "aliases": list(row.aliases),
         "kind": row.kind,
+        "medium": row.medium if row.kind == "media" else None,
         "exact": row.exact,
+        "conditions": row.conditions or None,
+        "takes": _takes(row),
+        "tolerance": row.tolerance,
         "about": row.about,
         "parameters": [param.name for param in row.params],
         "library": row.library,
