@@ -227,3 +227,13 @@ def test_what_a_parser_did_not_foresee_is_damage(monkeypatch, fault: type[Except
         with pytest.raises(LakebedError) as caught:
             codecs.decode_media("wav", {}, data, "uint8", (8, 1))
         assert caught.value.code == "E_CODEC_DATA"
+
+
+def test_an_exact_tensor_says_why_its_exact_format_refuses(tmp_path) -> None:
+    """BMP is lossless: that it has no alpha is the reason, not its fidelity."""
+    with lakebed.create(tmp_path / "x") as ds:
+        ds.create_tensor("x", htype="image", sample_compression="bmp", fidelity="exact")
+        with pytest.raises(LakebedError) as caught:
+            ds.append({"x": np.zeros((16, 17, 4), np.uint8)})
+    assert (caught.value.code, caught.value.clause) == ("E_FIDELITY", "codec.takes")
+    assert "4 channels of uint8; it holds 1, 3" in caught.value.detail

@@ -146,6 +146,7 @@ def picture(tensor: Declared, array: np.ndarray) -> tuple[Pipeline, bytes]:
     The pipeline to record has parameters, which says that the file was made here [fidelity.encoded].
     """
     step = tensor.array_pipeline[0]
+    codecs.must_take(step.name, tensor.dtype, array.shape)
     if tensor.fidelity.exact and not codecs.media_exact(step.name, dict(step.params), tensor.dtype, array.shape):
         detail = f"{step.name} cannot keep a {tensor.dtype} array of shape {array.shape} bit for bit"
         raise error("E_FIDELITY", "fidelity.exact", detail)
