@@ -174,7 +174,10 @@ def cat(place: str, tensor: str, row: int, target: str | None, as_json: bool, **
 @click.argument("name", required=False)
 @json_option
 def codecs_command(name: str | None, as_json: bool) -> None:
-    """Every codec, what it takes, and whether it can be used here; with NAME, all about one."""
+    """Every codec, or all about one.
+
+    What it takes, how far ports agree on it, whether it can be used here; and what is never stored, with the reason.
+    """
     if name is not None:
         _one_codec(name.lower(), as_json)
         return
