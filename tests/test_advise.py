@@ -110,6 +110,7 @@ WORDS = ["a short one", "and one that is longer " * 40, "ä" * 300] * 20
         ("sequence[link[image]]", [[f"https://host.example/{n}.jpg"] * 3 for n in range(200)]),
         ("polygon", [[[[1, 2], [3, 4], [5, 6]], [[1, 2]]] for _ in range(200)]),
         ("sequence[generic]", [[[1, 2], [3, 4, 5]] for _ in range(200)]),
+        ("bbox", [[], *([[1, 2, 3, 4], [5, 6, 7, 8]] for _ in range(200))]),
         ("class_label", ["cat", "dog", "dog"] * 200),
         ("embedding", [[0.1 * n, 0.2, 0.3] for n in range(500)]),
         ("embedding", [np.full(300, n / 7) for n in range(20)]),
@@ -144,6 +145,8 @@ def test_what_is_stored_is_measured(tmp_path, htype, samples):
         ([np.zeros(3)], {"fidelity": {"psnr_db": 30.0}}),
         ([np.zeros(3, "U4")], {"htype": "audio"}),
         ([7], {"htype": "polygon"}),
+        ([[]], {"htype": "polygon"}),
+        ([[]], {"htype": "bbox"}),
     ],
 )
 def test_what_cannot_be_judged(samples, how):

@@ -170,19 +170,20 @@ def _meant(given: list[Any], htype: str, dtype: Any) -> tuple[_Meant, dict[str, 
     name, nested = htypes.parse(htype)
     row = htypes.row_of(name)
     items = [item for value in given for item in value] if nested and row.convert is None else given
-    first = np.zeros(0, np.uint8) if row.convert is not None or not items else np.asarray(items[0])
+    item = None if row.convert is not None else next((each for each in items if np.size(each)), None)
+    first = np.zeros((0,) * len(row.shape or (0,)), np.uint8) if item is None else np.asarray(item)
     own = first.dtype
     declared: dict[str, Any] = {}
     if dtype is not None:
         chosen = dtypes.dtype(dtype).name
     elif name == "generic":
         if own.kind in "OSUT":
-            detail = f"{type(items[0]).__name__} is no array of numbers: say htype text, json or class_label"
+            detail = f"{type(item).__name__} is no array of numbers: say htype text, json or class_label"
             raise error("E_ARGUMENT", _CLAUSE, detail)
         chosen = dtypes.dtype(own).name
     else:
         chosen = row.dtype or dtypes.dtype(own).name
-        named = isinstance(items[0], np.ndarray | np.generic) and own.name in row.dtypes if items else False
+        named = isinstance(item, np.ndarray | np.generic) and own.name in row.dtypes
         if named and not np.can_cast(own, dtypes.dtype(chosen).numpy):
             chosen = own.name
         if row.dtype is not None and chosen != row.dtype:
