@@ -910,3 +910,15 @@ def test_a_tensor_that_breaks_its_htype_takes_no_samples_until_it_is_mended(htyp
         ds.append({"x": value})
     assert {found.object for found in check(store).findings} == {"commits/main/0000000001.json"}  # history stays
     assert lakebed.open(store).x[2] is not None
+
+
+def test_the_shape_of_a_mesh_is_that_of_its_files(tmp_path: Path) -> None:
+    """[htype.default]: triangles in STL, points else."""
+    triangles = np.arange(18, dtype=np.float32).reshape(2, 3, 3)
+    with lakebed.create(str(tmp_path / "ds")) as ds:
+        ds.create_tensor("stl", htype="mesh", sample_compression="stl")
+        ds.create_tensor("ply", htype="mesh", sample_compression="ply")
+        ds.append({"stl": triangles, "ply": triangles[0]})
+        assert (ds["stl"].shape, ds["ply"].shape) == ((None, 3, 3), (None, 3))
+    found = lakebed.open(str(tmp_path / "ds"))
+    assert (found["stl"][0] == triangles).all() and (found["ply"][0] == triangles[0]).all()

@@ -96,7 +96,7 @@ def declare(
     members = {**(attributes or {}), **({} if class_names is None else {"class_names": _class_names(class_names)})}
     alone = sample_compression is not None and pipelines != ((),)
     chosen = row.dtype if dtype is None else dtypes.dtype(dtype).name
-    dims = row.shape if shape is None else _shape(shape)
+    dims = _default_shape(row, pipelines, chosen) if shape is None else _shape(shape)
     declared = Declared(
         htype=name,
         dtype=chosen or "",
@@ -137,6 +137,13 @@ def settle(declared: Declared, *, given: bool) -> Declared:
     if declared.tile is not None:
         _tile(declared.tile, declared.shape)
     return declared
+
+
+def _default_shape(row: htypes.HType, pipelines: Sequence[Pipeline], dtype: str | None) -> Shape | None:
+    """The first of the htype's shapes that the file formats hold, else its first [htype.default]."""
+    rows = [CODECS[p[0].name] for p in pipelines if codecs.is_media(p)]
+    held = (s for s in row.shapes if dtype and all((each.keeps or each.takes)(dtype, s) is None for each in rows))
+    return next(held, row.shape) if rows else row.shape
 
 
 def _unit(items: int | None, size: int | None, alone: bool) -> dict[str, int]:
