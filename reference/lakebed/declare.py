@@ -142,8 +142,12 @@ def settle(declared: Declared, *, given: bool) -> Declared:
 def _default_shape(row: htypes.HType, pipelines: Sequence[Pipeline], dtype: str | None) -> Shape | None:
     """The first of the htype's shapes that the file formats hold, else its first [htype.default]."""
     rows = [CODECS[p[0].name] for p in pipelines if codecs.is_media(p)]
-    held = (s for s in row.shapes if dtype and all((each.keeps or each.takes)(dtype, s) is None for each in rows))
-    return next(held, row.shape) if rows else row.shape
+    kinds = (dtype,) if dtype else row.dtypes
+
+    def held(shape: Shape) -> bool:
+        return all(any((each.keeps or each.takes)(kind, shape) is None for kind in kinds) for each in rows)
+
+    return next(filter(held, row.shapes), row.shape) if rows else row.shape
 
 
 def _unit(items: int | None, size: int | None, alone: bool) -> dict[str, int]:
