@@ -188,7 +188,7 @@ class IterableDataset(_data.IterableDataset):
         return map(to_torch if worker is None else _to_travel, mine)
 
     def _part(self, number: int, workers: int, *, threaded: bool) -> Any:
-        """The loader of one worker; the same object in every epoch, so that what it opened stays open."""
+        """The loader of one worker in this epoch; it opens the dataset anew, for workers may be new too."""
         settings = self._loader.settings
         rank, world = settings.rank * workers + number, settings.world_size * workers
         threads = self.threads if self.threads is not None or threaded else 1
