@@ -9,16 +9,16 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lakebed_conform.builders import Dataset, one, pack
+from lakebed_conform.loopback import Loopback
 from lakebed_conform.ports import Port, PortSpec
 
 SECONDS = 20.0
@@ -173,22 +173,12 @@ def _counted(port: Port, folder: Path) -> Iterator[Trial]:
         yield Trial(trial.name, bool(good), trial.detail or f"{detail}; at most {most} bytes and 9 requests")
 
 
-class Server:
+class Server(Loopback):
     """A folder behind HTTP with ranges, on a loopback port of its own; counts what it gives."""
 
     def __init__(self, root: Path) -> None:
         self.count = Count()
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(root, self.count))
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
-        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
-
-    def __enter__(self) -> Server:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
-        self._http.server_close()
+        super().__init__(_handler(root, self.count))
 
 
 def _handler(root: Path, count: Count) -> Any:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ from lakebed_conform.faults.ground import (
     told,
     write,
 )
+from lakebed_conform.loopback import Loopback
 from lakebed_conform.ports import Port, PortSpec
 
 MEMORY = 160 << 20  #: a document of 64 MiB may be held twice, the 300 MiB that are sent may not
@@ -48,22 +48,12 @@ WRONGS: dict[str, tuple[str, str, tuple[str, ...]]] = {
 }
 
 
-class Server:
+class Server(Loopback):
     """``root`` behind HTTP, with one thing wrong with the objects whose key has ``part`` in it."""
 
     def __init__(self, root: Path, wrong: str = "", part: str = "") -> None:
         self.asked: list[str] = []
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(root, wrong, part, self.asked))
-        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
-        self._thread = threading.Thread(target=self._http.serve_forever, daemon=True)
-
-    def __enter__(self) -> Server:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
-        self._http.server_close()
+        super().__init__(_handler(root, wrong, part, self.asked))
 
 
 def _handler(root: Path, wrong: str, part: str, asked: list[str]) -> Any:

@@ -108,13 +108,19 @@ def both_appended(root: Path, both: list[Exchange], blocks: list[list[np.ndarray
 
 def two_writers(spec: PortSpec, scratch: Path, quick: bool) -> Iterator[Found]:
     """Both append at the same moment."""
-    blocks = [new_rows(n) * 4 for n in range(2)]
-    steps = [script(scratch, f"writer{n}", append_of(blocks[n])) for n in range(2)]
-    for n in range(2 if quick else 6):
+    yield from _at_once(spec, scratch, [new_rows(n) * 4 for n in range(2)], "two writers", 2 if quick else 6)
+
+
+def _at_once(
+    spec: PortSpec, scratch: Path, blocks: list[list[np.ndarray]], what: str, rounds: int
+) -> Iterator[Found]:
+    """One writer for each block of rows, all at once, on a fresh dataset each round."""
+    steps = [script(scratch, f"{what.replace(' ', '_')}{n}", append_of(block)) for n, block in enumerate(blocks)]
+    for n in range(rounds):
         root = fresh(scratch)
         both = together(spec, root, steps)
         wrong = both_appended(root, both, blocks)
-        yield Found(f"two writers, round {n + 1}", not wrong, wrong or f"{sum(map(told, both))} of 2 wrote")
+        yield Found(f"{what}, round {n + 1}", not wrong, wrong or f"{sum(map(told, both))} of 2 wrote")
 
 
 def slow_links(spec: PortSpec, scratch: Path, quick: bool) -> Iterator[Found]:
@@ -126,13 +132,7 @@ def slow_links(spec: PortSpec, scratch: Path, quick: bool) -> Iterator[Found]:
     if slow is None:
         yield Found("slow links", None, "needs strace")
         return
-    blocks = [new_rows(n) for n in range(2)]
-    steps = [script(scratch, f"slow{n}", append_of(blocks[n])) for n in range(2)]
-    for n in range(1 if quick else 3):
-        root = fresh(scratch)
-        both = together(slow, root, steps)
-        wrong = both_appended(root, both, blocks)
-        yield Found(f"slow links, round {n + 1}", not wrong, wrong or f"{sum(map(told, both))} of 2 wrote")
+    yield from _at_once(slow, scratch, [new_rows(n) for n in range(2)], "slow links", 1 if quick else 3)
 
 
 def two_creators(spec: PortSpec, scratch: Path, quick: bool) -> Iterator[Found]:

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..columns import column
-from ..errors import LakebedError
 from .row import Header
 from .seek import MAX_POINTS, Seek
-from .sound import Careful, opened, read
+from .sound import Careful, attempted, opened, read
 
 APART = 1 << 15  # samples from point to point
 LEAST = 1 << 16  # bytes of a file that is worth an entry [seek.write]
@@ -90,19 +89,15 @@ def run(file: Any, seek: Seek, shape: tuple[int, ...], start: int, stop: int) ->
     parts = list(zip(seek.head[::2], seek.head[1::2], strict=True))
     file.want([*parts, seek.extent(start, stop)])
     careful = Careful(file)
-    try:
+
+    def decode() -> np.ndarray | None:
         with opened(careful, "OGG") as found:
             fits = (found.frames, found.channels) == shape
         careful.seek(0)
         first = seek.place(seek.last(start))[0]
-        part = read(careful, "OGG", Header("float32", shape), start, stop, first=first) if fits else None
-    except LakebedError as problem:
-        if problem.code != "E_CODEC_DATA":
-            raise
-        part = None
-    if careful.problem is not None:
-        raise careful.problem
-    return part
+        return read(careful, "OGG", Header("float32", shape), start, stop, first=first) if fits else None
+
+    return attempted(careful, decode)
 
 
 def untrue(data: bytes, seek: Seek) -> str | None:

@@ -94,6 +94,19 @@ def read(
     return array
 
 
+def attempted(careful: Careful, decode: Callable[[], np.ndarray | None]) -> np.ndarray | None:
+    """What ``decode`` makes of the file; None where the library refuses it. What fetching it raised comes first."""
+    try:
+        part = decode()
+    except LakebedError as problem:
+        if problem.code != "E_CODEC_DATA":
+            raise
+        part = None
+    if careful.problem is not None:
+        raise careful.problem
+    return part
+
+
 def reach(form: str, *, first: int | None = None) -> Callable[..., np.ndarray | None]:
     """A codec's ``reach`` where libsndfile itself finds the way in a file that is fetched as it is read, exactly;
     with ``first`` 0 it begins at the start."""
@@ -104,19 +117,15 @@ def reach(form: str, *, first: int | None = None) -> Callable[..., np.ndarray | 
         if len(shape) != 2 or start >= stop or shape[0] > MOST * file.size:
             return None
         careful = Careful(file)
-        try:
+
+        def decode() -> np.ndarray | None:
             with opened(careful, form) as found:
                 whole = dtype == "float32" or (dtype == "int16") == (found.subtype in ("PCM_S8", "PCM_16"))
                 fits = (found.frames, found.channels) == shape and whole
             careful.seek(0)
-            part = read(careful, form, Header(dtype, shape), start, stop, first=first) if fits else None
-        except LakebedError as problem:
-            if problem.code != "E_CODEC_DATA":
-                raise
-            part = None
-        if careful.problem is not None:
-            raise careful.problem
-        return part
+            return read(careful, form, Header(dtype, shape), start, stop, first=first) if fits else None
+
+        return attempted(careful, decode)
 
     return reached
 
